@@ -32,12 +32,12 @@ enum bh_cose_kind {
 struct bh_cose {
     enum bh_cose_kind kind;
     bool tagged;
-    int64_t alg;                 /* 0 when the protected header has none */
-    struct bh_span protected_;   /* content of the protected bstr */
-    struct bh_span payload;      /* content of the payload bstr, never detached */
-    struct bh_span signature;    /* or MAC tag */
-    struct bh_span kid;          /* from either header; empty when absent; a hint only */
-    struct bh_span x5chain;      /* encoded CBOR item of header 33; empty when absent; a hint only */
+    int64_t alg;               /* 0 when the protected header has none */
+    struct bh_span protected_; /* content of the protected bstr */
+    struct bh_span payload;    /* content of the payload bstr, never detached */
+    struct bh_span signature;  /* or MAC tag */
+    struct bh_span kid;        /* from either header; empty when absent; a hint only */
+    struct bh_span x5chain;    /* encoded CBOR item of header 33; empty when absent; a hint only */
     struct bh_span content_type; /* encoded CBOR item of protected header 3; empty when absent */
 };
 
@@ -53,20 +53,20 @@ enum bh_cose_form {
  * Read one COSE message that fills @p in exactly. @p forms: enum bh_cose_form, or-ed.
  * Fails with BH_ERR_MALFORMED; does not fail on a missing alg (verify does).
  */
-BH_MUST_USE enum bh_err bh_cose_decode(struct bh_span in, unsigned forms, struct bh_cose *ret_cose,
-    struct bh_diag *diag);
+BH_MUST_USE enum bh_err bh_cose_decode(
+    struct bh_span in, unsigned forms, struct bh_cose *ret_cose, struct bh_diag *diag);
 
 /**
  * Verify a COSE_Sign1 with @p key (EC P-256, P-384 or P-521). BH_ERR_NOT_AUTHENTIC when
  * the alg is missing from the protected header, does not match the key's curve, the
  * signature's length is not the algorithm's, or it does not verify.
  */
-BH_MUST_USE enum bh_err bh_cose_verify(const struct bh_cose *cose, EVP_PKEY *key,
-    struct bh_diag *diag);
+BH_MUST_USE enum bh_err bh_cose_verify(
+    const struct bh_cose *cose, EVP_PKEY *key, struct bh_diag *diag);
 
 /** Verify a COSE_Mac0 with a symmetric key of 16 to 128 bytes. Full-length tags only. */
-BH_MUST_USE enum bh_err bh_cose_verify_mac(const struct bh_cose *cose, struct bh_span key,
-    struct bh_diag *diag);
+BH_MUST_USE enum bh_err bh_cose_verify_mac(
+    const struct bh_cose *cose, struct bh_span key, struct bh_diag *diag);
 
 /**
  * Sign @p payload as COSE_Sign1 with the algorithm of @p key's curve; the protected header
@@ -84,17 +84,17 @@ BH_MUST_USE enum bh_err bh_cose_mac(struct bh_span payload, struct bh_span key,
  * Verify a raw r||s ECDSA signature over @p message, digest by the key's curve
  * (P-256 SHA-256, P-384 SHA-384, P-521 SHA-512). BH_ERR_NOT_AUTHENTIC.
  */
-BH_MUST_USE enum bh_err bh_ecdsa_verify(EVP_PKEY *key, struct bh_span message, struct bh_span raw,
-    struct bh_diag *diag);
+BH_MUST_USE enum bh_err bh_ecdsa_verify(
+    EVP_PKEY *key, struct bh_span message, struct bh_span raw, struct bh_diag *diag);
 /** Make one; @p out holds 132 bytes. */
-BH_MUST_USE enum bh_err bh_ecdsa_sign(EVP_PKEY *key, struct bh_span message, uint8_t out[132],
-    size_t *ret_len, struct bh_diag *diag);
+BH_MUST_USE enum bh_err bh_ecdsa_sign(
+    EVP_PKEY *key, struct bh_span message, uint8_t out[132], size_t *ret_len, struct bh_diag *diag);
 
 /**
  * A public key from a COSE_Key of type EC2 (RFC 9053, 7.1.1). Refuses private members,
  * points off the curve, unknown curves. The caller frees.
  */
-BH_MUST_USE enum bh_err bh_cose_key_decode(struct bh_span in, EVP_PKEY **ret_key,
-    struct bh_diag *diag);
+BH_MUST_USE enum bh_err bh_cose_key_decode(
+    struct bh_span in, EVP_PKEY **ret_key, struct bh_diag *diag);
 
 #endif

@@ -40,7 +40,8 @@ BH_MUST_USE enum bh_err bh_http_request(struct bh_http *http, const char *path,
     struct bh_diag *diag);
 void bh_http_reply_clear(struct bh_http_reply *reply);
 
-/** Turn a problem+json reply into @p diag and its error; BH_ERR_INTERNAL for a body that is none. */
+/** Turn a problem+json reply into @p diag and its error; BH_ERR_INTERNAL for a body that is none.
+ */
 BH_MUST_USE enum bh_err bh_http_problem(const struct bh_http_reply *reply, struct bh_diag *diag);
 
 #endif

@@ -25,13 +25,13 @@ BH_MUST_USE enum bh_err bh_ipc_new(int fd, bool nonblocking, struct bh_ipc **ret
 void bh_ipc_free(struct bh_ipc *ipc);
 int bh_ipc_fd(const struct bh_ipc *ipc);
 
-/** Append a frame to the output and try to send. @p fd is -1 or sent along (and stays the caller's).
- * BH_ERR_IO when the peer is gone, BH_ERR_OVERLOADED when more than 64 MiB wait. */
-BH_MUST_USE enum bh_err bh_ipc_send(struct bh_ipc *ipc, uint16_t type, uint64_t id,
-    struct bh_span payload, int fd);
+/** Append a frame to the output and try to send. @p fd is -1 or sent along (and stays the
+ * caller's). BH_ERR_IO when the peer is gone, BH_ERR_OVERLOADED when more than 64 MiB wait. */
+BH_MUST_USE enum bh_err bh_ipc_send(
+    struct bh_ipc *ipc, uint16_t type, uint64_t id, struct bh_span payload, int fd);
 /** Append a frame without sending it yet: batches leave with the next flush or send. */
-BH_MUST_USE enum bh_err bh_ipc_queue(struct bh_ipc *ipc, uint16_t type, uint64_t id,
-    struct bh_span payload);
+BH_MUST_USE enum bh_err bh_ipc_queue(
+    struct bh_ipc *ipc, uint16_t type, uint64_t id, struct bh_span payload);
 /** Send what waits. Nonblocking: true in @p ret_more when some is left (wait for POLLOUT). */
 BH_MUST_USE enum bh_err bh_ipc_flush(struct bh_ipc *ipc, bool *ret_more);
 
@@ -39,7 +39,7 @@ BH_MUST_USE enum bh_err bh_ipc_flush(struct bh_ipc *ipc, bool *ret_more);
  * The next whole frame. @p ret_got is false when a nonblocking channel has none yet.
  * BH_ERR_IO at the end of the stream, BH_ERR_MALFORMED on bad framing.
  */
-BH_MUST_USE enum bh_err bh_ipc_receive(struct bh_ipc *ipc, struct bh_ipc_msg *ret_msg,
-    bool *ret_got);
+BH_MUST_USE enum bh_err bh_ipc_receive(
+    struct bh_ipc *ipc, struct bh_ipc_msg *ret_msg, bool *ret_got);
 
 #endif

@@ -14,7 +14,8 @@
 /** Hex of @p bytes with NUL; @p size must be at least 2 * len + 1, else the text is cut
  * at a whole byte and ends in "...". Returns @p out. */
 char *bh_hex(struct bh_span bytes, char *out, size_t size);
-/** Reads lower- or upper-case hex of even length. BH_ERR_MALFORMED, or BH_ERR_TOO_LARGE over @p cap. */
+/** Reads lower- or upper-case hex of even length. BH_ERR_MALFORMED, or BH_ERR_TOO_LARGE over @p
+ * cap. */
 BH_MUST_USE enum bh_err bh_unhex(struct bh_span text, uint8_t *out, size_t cap, size_t *ret_len);
 
 /** Characters that base64url of @p len bytes takes, without NUL. */
@@ -22,7 +23,8 @@ size_t bh_base64url_len(size_t len);
 /** base64url with NUL; @p size must be at least bh_base64url_len() + 1, else out is "". */
 char *bh_base64url(struct bh_span bytes, char *out, size_t size);
 /** Refuses padding, other alphabets, white space and non-zero spare bits. */
-BH_MUST_USE enum bh_err bh_unbase64url(struct bh_span text, uint8_t *out, size_t cap, size_t *ret_len);
+BH_MUST_USE enum bh_err bh_unbase64url(
+    struct bh_span text, uint8_t *out, size_t cap, size_t *ret_len);
 
 #define BH_TIME_MAX 32
 /** "2026-11-23T18:06:00Z". @p out holds BH_TIME_MAX bytes. Returns @p out. */

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/file.h"
+#include "core/log.h"
+
+#include <criterion/criterion.h>
+#include <criterion/redirect.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+Test(file, write_then_read)
+{
+    char dir[] = "/tmp/bh-file-XXXXXX";
+    char path[64];
+    uint8_t big[20000], *back;
+    struct stat st;
+    size_t len;
+
+    cr_assert_not_null(mkdtemp(dir));
+    memset(big, 'x', sizeof(big));
+    cr_assert_eq(bh_path_join(path, sizeof(path), dir, "f"), BH_OK);
+    cr_assert_eq(bh_file_write(path, bh_span("old", 3), 0644, NULL), BH_OK);
+    cr_assert_eq(bh_file_write(path, bh_span(big, sizeof(big)), 0600, NULL), BH_OK);
+    cr_assert_eq(stat(path, &st), 0);
+    cr_assert_eq(st.st_mode & 0777, 0600);
+    cr_assert_eq(bh_file_read(path, sizeof(big), &back, &len, NULL), BH_OK);
+    cr_assert_eq(len, sizeof(big));
+    cr_assert_eq(back[len], '\0');
+    cr_assert_eq(bh_file_read(path, sizeof(big) - 1, &back, &len, NULL), BH_ERR_TOO_LARGE);
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(bh_file_read(path, 10, &back, &len, NULL), BH_ERR_IO);
+    cr_assert_eq(rmdir(dir), 0);
+    cr_assert_eq(bh_file_write(path, bh_span("x", 1), 0600, NULL), BH_ERR_IO);
+}
+
+Test(log, one_json_line_whatever_the_values)
+{
+    char line[4096], file[] = "/tmp/bh-log-XXXXXX";
+    char *values = calloc(1, 600);
+    json_error_t error;
+    json_t *json;
+    ssize_t n;
+    int fd = mkstemp(file);
+
+    cr_assert_geq(fd, 0);
+    cr_assert_geq(dup2(fd, 2), 0);
+    memset(values, 'v', 599);
+    bh_log_init("test", BH_LOG_INFO);
+    bh_log(BH_LOG_DEBUG, "not-written", NULL);
+    bh_log(BH_LOG_INFO, "event", "a", "quote\" back\\ line\n bad\xff", "#n", "5", "none", NULL,
+        "long", values, NULL);
+    n = pread(fd, line, sizeof(line) - 1, 0);
+    unlink(file);
+    cr_assert_gt(n, 0);
+    cr_assert_eq(line[n - 1], '\n');
+    json = json_loadb(line, (size_t)n - 1, JSON_REJECT_DUPLICATES, &error);
+    cr_assert_not_null(json);
+    cr_assert_eq(json_integer_value(json_object_get(json, "n")), 5);
+    cr_assert_str_eq(json_string_value(json_object_get(json, "process")), "test");
+    cr_assert_null(json_object_get(json, "none"));
+    cr_assert_eq(json_string_length(json_object_get(json, "long")), 512);
+}
