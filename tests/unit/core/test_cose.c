@@ -28,8 +28,11 @@ Test(cose, sign_and_verify)
         cr_assert(bh_span_is(m.payload, "hello"));
         cr_assert_eq(bh_cose_verify(&m, key, &diag), BH_OK, "%s", diag.detail);
         cr_assert_eq(bh_cose_verify(&m, other, NULL), BH_ERR_NOT_AUTHENTIC);
+        EVP_PKEY_free(other);
         cr_assert_eq(bh_key_generate(curves[(i + 1) % 3], &other, NULL), BH_OK);
         cr_assert_eq(bh_cose_verify(&m, other, NULL), BH_ERR_NOT_AUTHENTIC);
+        EVP_PKEY_free(other);
+        EVP_PKEY_free(key);
     }
 }
 
@@ -124,6 +127,7 @@ Test(cose, headers_that_must_not_pass)
         if (decodes)
             cr_assert_eq(bh_cose_verify(&m, key, NULL) == BH_OK, i == 0, "case %zu", i);
     }
+    EVP_PKEY_free(key);
 }
 
 Test(cose, forms)
@@ -144,6 +148,7 @@ Test(cose, forms)
     out[0] = 0xd1; /* the same as a MAC */
     cr_assert_eq(bh_cose_decode(bh_span(out, len), ANY, &m, NULL), BH_OK);
     cr_assert_eq(bh_cose_verify(&m, key, NULL), BH_ERR_NOT_AUTHENTIC);
+    EVP_PKEY_free(key);
 }
 
 struct target {
@@ -172,6 +177,7 @@ Test(cose, no_mutant_verifies)
         bh_cose_sign(bh_span("some payload", 12), t.key, true, out, sizeof(out), &len, NULL),
         BH_OK);
     cr_assert_gt(bh_mutate(bh_span(out, len), 0, len, 1, must_not_verify, &t), 300);
+    EVP_PKEY_free(t.key);
 }
 
 Test(cose, keys)
@@ -203,7 +209,10 @@ Test(cose, keys)
         }
         cr_assert_eq(bh_writer_end(&w, &s), BH_OK);
         cr_assert_eq(bh_cose_key_decode(s, &back, NULL), private_too ? BH_ERR_MALFORMED : BH_OK);
-        if (!private_too)
+        if (!private_too) {
             cr_assert_eq(EVP_PKEY_eq(key, back), 1);
+            EVP_PKEY_free(back);
+        }
     }
+    EVP_PKEY_free(key);
 }

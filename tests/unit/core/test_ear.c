@@ -21,6 +21,7 @@ fill(struct bh_ear *ear, const char *curve)
     memcpy(ear->context, "abc", 3);
     cr_assert_eq(bh_key_generate(curve, &key, NULL), BH_OK);
     cr_assert_eq(bh_spki_encode(key, ear->spki, sizeof(ear->spki), &ear->spki_len, NULL), BH_OK);
+    EVP_PKEY_free(key);
     ear->submods_len = 1;
     strcpy(s->platform, "psa");
     s->status = BH_EAR_AFFIRMING;
@@ -121,6 +122,7 @@ Test(ear, signed_form)
         bh_cose_sign(bh_span(claims, len), issuer, true, cwt, sizeof(cwt), &cwt_len, NULL), BH_OK);
     cr_assert_eq(bh_ear_verify(bh_span(cwt, cwt_len), issuer, &back, NULL), BH_OK);
     cr_assert_gt(bh_mutate(bh_span(cwt, cwt_len), 0, cwt_len, 3, must_not_verify, issuer), 300);
+    EVP_PKEY_free(issuer);
 }
 
 Test(ear, json)
@@ -138,6 +140,8 @@ Test(ear, json)
         "affirming");
     cr_assert_eq(bh_ear_jwt_input(&ear, &input, NULL), BH_OK);
     cr_assert_not_null(strchr(input, '.'));
+    json_decref(json);
+    free(input);
 }
 
 Test(ear, does_not_fit)

@@ -28,6 +28,7 @@ Test(file, write_then_read)
     cr_assert_eq(bh_file_read(path, sizeof(big), &back, &len, NULL), BH_OK);
     cr_assert_eq(len, sizeof(big));
     cr_assert_eq(back[len], '\0');
+    free(back);
     cr_assert_eq(bh_file_read(path, sizeof(big) - 1, &back, &len, NULL), BH_ERR_TOO_LARGE);
     cr_assert_eq(unlink(path), 0);
     cr_assert_eq(bh_file_read(path, 10, &back, &len, NULL), BH_ERR_IO);
@@ -61,4 +62,7 @@ Test(log, one_json_line_whatever_the_values)
     cr_assert_str_eq(json_string_value(json_object_get(json, "process")), "test");
     cr_assert_null(json_object_get(json, "none"));
     cr_assert_eq(json_string_length(json_object_get(json, "long")), 512);
+    json_decref(json);
+    free(values);
+    (void)close(fd);
 }

@@ -63,6 +63,9 @@ Test(ipc, large_frames_and_partial_writes)
         }
     }
     cr_assert_eq(bh_ipc_queue(a, 7, 1, bh_span(big, BH_IPC_MAX + 1)), BH_ERR_TOO_LARGE);
+    bh_ipc_free(a);
+    bh_ipc_free(b);
+    free(big);
 }
 
 Test(ipc, descriptors_stay_with_their_frames)
@@ -83,11 +86,17 @@ Test(ipc, descriptors_stay_with_their_frames)
         cr_assert(got);
         cr_assert_eq(m.type, i);
         cr_assert_eq(m.fd >= 0, i == 2);
-        if (i == 2)
+        if (i == 2) {
             cr_assert_eq(write(m.fd, "!", 1), 1);
+            cr_assert_eq(close(m.fd), 0);
+        }
     }
     cr_assert_eq(read(pipe_fds[0], &c, 1), 1);
     cr_assert_eq(c, '!');
+    (void)close(pipe_fds[0]);
+    (void)close(pipe_fds[1]);
+    bh_ipc_free(a);
+    bh_ipc_free(b);
 }
 
 Test(ipc, bad_lengths_end_the_channel)
@@ -105,5 +114,7 @@ Test(ipc, bad_lengths_end_the_channel)
         pair(&a, &b);
         cr_assert_eq(write(bh_ipc_fd(a), bad[i], 14), 14);
         cr_assert_eq(bh_ipc_receive(b, &m, &got), BH_ERR_MALFORMED);
+        bh_ipc_free(a);
+        bh_ipc_free(b);
     }
 }

@@ -28,6 +28,8 @@ Test(keys, spki_round_trip)
         if (i < 3)
             cr_assert_neq(
                 bh_spki_decode(bh_span(spki, len), &key, NULL), BH_OK, "a point off the curve");
+        EVP_PKEY_free(key);
+        EVP_PKEY_free(back);
     }
 }
 
@@ -47,6 +49,7 @@ Test(keys, spki_refuses_other_forms)
     cr_assert_eq(EVP_PKEY_set_utf8_string_param(key, "point-format", "compressed"), 1);
     cr_assert_eq(bh_spki_encode(key, spki, sizeof(spki), &len, NULL), BH_OK);
     cr_assert_eq(bh_spki_decode(bh_span(spki, len), &out, NULL), BH_ERR_MALFORMED);
+    EVP_PKEY_free(key);
 }
 
 Test(keys, pem_with_and_without_passphrase)
@@ -62,8 +65,13 @@ Test(keys, pem_with_and_without_passphrase)
     cr_assert_neq(bh_key_from_pem(bh_span_str(pem), "wrong", &back, NULL), BH_OK);
     cr_assert_eq(bh_key_from_pem(bh_span_str(pem), "secret", &back, NULL), BH_OK);
     cr_assert_eq(EVP_PKEY_eq(key, back), 1);
+    EVP_PKEY_free(back);
+    free(pem);
     cr_assert_eq(bh_key_to_pem(key, NULL, &pem, NULL), BH_OK);
     cr_assert_eq(bh_key_from_pem(bh_span_str(pem), NULL, &back, NULL), BH_OK);
+    EVP_PKEY_free(back);
+    EVP_PKEY_free(key);
+    free(pem);
 }
 
 Test(csr, made_here_is_read_here)
@@ -82,6 +90,8 @@ Test(csr, made_here_is_read_here)
             bh_csr_read(bh_span_str(pem), &csr, &diag), BH_OK, "%s: %s", good[i], diag.detail);
         cr_assert_eq(EVP_PKEY_eq(csr.key, key), 1);
         bh_csr_clear(&csr);
+        EVP_PKEY_free(key);
+        free(pem);
     }
 }
 
@@ -96,6 +106,7 @@ csr_of(EVP_PKEY *key, size_t *ret_len)
     X509_REQ_sign(req, key, EVP_sha256());
     len = i2d_X509_REQ(req, &der);
     *ret_len = (size_t)len;
+    X509_REQ_free(req);
     return (char *)der;
 }
 
@@ -113,6 +124,8 @@ Test(csr, refused_keys)
         bh_diag_clear(&diag);
         cr_assert_eq(bh_csr_read(bh_span(der, len), &csr, &diag), BH_ERR_CSR_INVALID);
         cr_assert_str_eq(diag.check, "csr.key");
+        OPENSSL_free(der);
+        EVP_PKEY_free(keys[i]);
     }
 }
 
@@ -135,6 +148,8 @@ Test(csr, no_mutant_survives)
     cr_assert_eq(bh_key_generate("P-256", &key, NULL), BH_OK);
     der = csr_of(key, &len);
     cr_assert_gt(bh_mutate(bh_span(der, len), 0, len, 1, must_not_read, NULL), 400);
+    OPENSSL_free(der);
+    EVP_PKEY_free(key);
 }
 
 Test(csr, bad_self_signature_has_its_name)
@@ -150,6 +165,8 @@ Test(csr, bad_self_signature_has_its_name)
     der[len - 1] ^= 1;
     cr_assert_eq(bh_csr_read(bh_span(der, len), &csr, &diag), BH_ERR_CSR_INVALID);
     cr_assert_str_eq(diag.check, "csr.signature");
+    OPENSSL_free(der);
+    EVP_PKEY_free(key);
 }
 
 Test(csr, pem_is_strict)
@@ -162,10 +179,16 @@ Test(csr, pem_is_strict)
     cr_assert_eq(bh_csr_make(key, &pem, NULL), BH_OK);
     cr_assert_gt(asprintf(&more, "%sx", pem), 0);
     cr_assert_neq(bh_csr_read(bh_span_str(more), &csr, NULL), BH_OK);
+    free(more);
     cr_assert_gt(asprintf(&more, "%s%s", pem, pem), 0);
     cr_assert_neq(bh_csr_read(bh_span_str(more), &csr, NULL), BH_OK);
+    free(more);
     cr_assert_gt(asprintf(&more, "\n%s\n", pem), 0);
     cr_assert_eq(bh_csr_read(bh_span_str(more), &csr, NULL), BH_OK);
+    bh_csr_clear(&csr);
+    free(more);
+    free(pem);
+    EVP_PKEY_free(key);
 }
 
 Test(binding, published_vectors)
