@@ -28,7 +28,6 @@ enum pas_msg {
     PAS_CTL_SNAPSHOT = 4, /* id = generation; a sealed memfd rides along */
     PAS_CTL_TLS = 5,      /* certificate chain and key of the HTTPS listener, PEM */
     PAS_CTL_CONFINE = 6,  /* all that needs opening was sent: confine, then answer READY */
-    PAS_CTL_RELOAD = 7,   /* authority: import endorsed/ and collateral/ again */
     PAS_CTL_DRAIN = 8,    /* finish what was begun, take nothing new, exit 0 */
     PAS_CTL_UNLINK = 9,   /* id as LINK: the peer is being replaced */
     /* child -> parent */
@@ -168,6 +167,7 @@ enum pas_snapshot_kind {
     PAS_SNAPSHOT_POLICY = 2,    /* a file of policy/ */
     PAS_SNAPSHOT_ANCHOR = 3,    /* a file of trust/: name says the platform (aws-nitro*.pem) */
     PAS_SNAPSHOT_SIMULATED = 4, /* a file of trust/simulated/ */
+    PAS_SNAPSHOT_ENDORSED = 5,  /* a .json file of endorsed/: the authority imports all or none; verifiers skip it */
 };
 struct pas_snapshot_record {
     uint8_t kind;
