@@ -61,6 +61,12 @@ bh_ipc_fd(const struct bh_ipc *ipc)
     return ipc->fd;
 }
 
+void
+bh_ipc_set_nonblocking(struct bh_ipc *ipc, bool nonblocking)
+{
+    ipc->nonblocking = nonblocking;
+}
+
 /* Room for @p more bytes at the end; what was consumed is given back first. */
 static bool
 make_room(struct buffer *b, size_t more)

@@ -24,6 +24,8 @@ struct bh_ipc_msg {
 BH_MUST_USE enum bh_err bh_ipc_new(int fd, bool nonblocking, struct bh_ipc **ret_ipc);
 void bh_ipc_free(struct bh_ipc *ipc);
 int bh_ipc_fd(const struct bh_ipc *ipc);
+/** Change what bh_ipc_new() was told; what is buffered stays. */
+void bh_ipc_set_nonblocking(struct bh_ipc *ipc, bool nonblocking);
 
 /** Append a frame to the output and try to send. @p fd is -1 or sent along (and stays the
  * caller's). BH_ERR_IO when the peer is gone, BH_ERR_OVERLOADED when more than 64 MiB wait. */

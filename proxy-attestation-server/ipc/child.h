@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the four child processes share: their start by the parent, their links, their end. README.md beside
- * this file says in which order the control messages come.
+ * What the four child processes share: their start by the parent, their links, their end. README.md
+ * beside this file says in which order the control messages come.
  */
 #ifndef PAS_CHILD_H
 #define PAS_CHILD_H
@@ -22,15 +22,18 @@ struct pas_child {
     struct pas_config config;
 };
 
+/** "parent", "frontend", "verifier", "authority", "signer". */
+const char *pas_role_name(enum pas_role role);
+
 /**
- * Wrap descriptor 3, set the process's log name, PR_SET_PDEATHSIG and PR_SET_DUMPABLE 0, wait for START. The
- * control channel is blocking until pas_child_ready() and non-blocking afterwards. START's payload: u32 index, vec16
- * dir, vec32 server.json.
+ * Wrap descriptor 3, set the process's log name, PR_SET_PDEATHSIG and PR_SET_DUMPABLE 0, wait for
+ * START. The control channel is blocking until pas_child_ready() and non-blocking afterwards.
+ * START's payload: struct pas_start.
  */
 BH_MUST_USE enum bh_err pas_child_start(
     enum pas_role role, struct pas_child *child, struct bh_diag *diag);
-/** The next control message while starting (blocking); the parent's end is BH_ERR_IO. Types that the
- * parent may not send are BH_ERR_MALFORMED. */
+/** The next control message while starting (blocking); the parent's end is BH_ERR_IO. Types that
+ * the parent may not send are BH_ERR_MALFORMED. */
 BH_MUST_USE enum bh_err pas_child_next(struct pas_child *child, struct bh_ipc_msg *ret_msg);
 /** READY: confined and at work. Makes the control channel non-blocking. */
 BH_MUST_USE enum bh_err pas_child_ready(struct pas_child *child, uint64_t generation);

@@ -158,6 +158,27 @@ BH_MUST_USE enum bh_err pas_certificate_decode(struct bh_span in, struct pas_cer
 void pas_signed_encode(struct bh_writer *w, const struct pas_signed *m);
 BH_MUST_USE enum bh_err pas_signed_decode(struct bh_span in, struct pas_signed *ret_m);
 
+#define PAS_DIR_MAX 4096
+#define PAS_TLS_MAX (64 * 1024)
+#define PAS_SNAPSHOT_FILE_MAX (256u * 1024 * 1024) /* endorsed/ may list a fleet */
+
+struct pas_start { /* CTL_START */
+    uint32_t index;
+    struct bh_span dir;    /* absolute */
+    struct bh_span config; /* server.json */
+};
+
+struct pas_tls { /* CTL_TLS: PEM */
+    struct bh_span chain;
+    struct bh_span key;
+};
+
+void pas_start_encode(struct bh_writer *w, const struct pas_start *m);
+BH_MUST_USE enum bh_err pas_start_decode(struct bh_span in, struct pas_start *ret_m);
+/** Two vec32: chain, key. */
+void pas_tls_encode(struct bh_writer *w, const struct pas_tls *m);
+BH_MUST_USE enum bh_err pas_tls_decode(struct bh_span in, struct pas_tls *ret_m);
+
 /**
  * A snapshot: what verifiers judge by and the authority imports, raw bytes of files in one sealed
  * memfd. Records in order: kind u8, vec16 file name, vec32 bytes.
