@@ -14,33 +14,6 @@
 #define TAG_SEQUENCE 0x30
 #define TAG_ATTRIBUTES 0xa0
 
-/* One DER value with the given tag: its content; *ret_whole with its head too. */
-static struct bh_span
-der_value(struct bh_reader *r, uint8_t tag, struct bh_span *ret_whole)
-{
-    const size_t start = bh_reader_off(r);
-    struct bh_span content;
-    size_t len;
-
-    if (bh_reader_u8(r) != tag)
-        bh_reader_spoil(r);
-    len = bh_reader_u8(r);
-    if (len > 0x80 && len <= 0x82) {
-        const size_t width = len - 0x80;
-        len = width == 1 ? bh_reader_u8(r) : bh_reader_u16be(r);
-        /* DER has one length form for each length (X.690, 10.1). */
-        if (len < (width == 1 ? 0x80u : 0x100u))
-            bh_reader_spoil(r);
-    } else if (len >= 0x80) {
-        bh_reader_spoil(r);
-    }
-    content = bh_reader_take(r, len);
-    if (ret_whole != NULL)
-        *ret_whole =
-            bh_reader_ok(r) ? bh_span(r->in.ptr + start, bh_reader_off(r) - start) : bh_span_none();
-    return content;
-}
-
 static enum bh_err
 malformed(struct bh_diag *diag, const char *what)
 {
@@ -74,21 +47,21 @@ take_apart(struct bh_span der, struct parts *p, struct bh_diag *diag)
     struct bh_span version;
 
     bh_reader_init(&all, der);
-    bh_reader_init(&request, der_value(&all, TAG_SEQUENCE, NULL));
+    bh_reader_init(&request, bh_reader_der(&all, TAG_SEQUENCE, NULL));
     if (bh_reader_end(&all) != BH_OK)
         return malformed(diag, "the outer sequence does not fill the input");
-    bh_reader_init(&info, der_value(&request, TAG_SEQUENCE, &p->info));
-    (void)der_value(&request, TAG_SEQUENCE, &p->algorithm);
-    bh_reader_init(&bits, der_value(&request, TAG_BITS, NULL));
+    bh_reader_init(&info, bh_reader_der(&request, TAG_SEQUENCE, &p->info));
+    (void)bh_reader_der(&request, TAG_SEQUENCE, &p->algorithm);
+    bh_reader_init(&bits, bh_reader_der(&request, TAG_BITS, NULL));
     if (bh_reader_end(&request) != BH_OK)
         return malformed(diag, "expected info, algorithm and signature");
     if (bh_reader_u8(&bits) != 0)
         bh_reader_spoil(&bits);
     p->signature = bh_reader_take(&bits, bh_reader_left(&bits));
-    version = der_value(&info, TAG_INTEGER, NULL);
-    (void)der_value(&info, TAG_SEQUENCE, NULL);
-    (void)der_value(&info, TAG_SEQUENCE, &p->spki);
-    (void)der_value(&info, TAG_ATTRIBUTES, NULL);
+    version = bh_reader_der(&info, TAG_INTEGER, NULL);
+    (void)bh_reader_der(&info, TAG_SEQUENCE, NULL);
+    (void)bh_reader_der(&info, TAG_SEQUENCE, &p->spki);
+    (void)bh_reader_der(&info, TAG_ATTRIBUTES, NULL);
     if (bh_reader_end(&info) != BH_OK || bh_reader_end(&bits) != BH_OK || version.len != 1 ||
         version.ptr[0] != 0)
         return malformed(diag, "expected version 0, subject, key and attributes");

@@ -117,6 +117,37 @@ bh_reader_vec32(struct bh_reader *r, size_t min, size_t max)
     return take_bounded(r, bh_reader_u32be(r), min, max);
 }
 
+struct bh_span
+bh_reader_der(struct bh_reader *r, uint8_t tag, struct bh_span *ret_whole)
+{
+    const size_t start = r->off;
+    struct bh_span content;
+    size_t len;
+
+    if (bh_reader_u8(r) != tag)
+        r->bad = true;
+    len = bh_reader_u8(r);
+    if (len > 0x80 && len <= 0x82) {
+        const size_t width = len - 0x80;
+        len = width == 1 ? bh_reader_u8(r) : bh_reader_u16be(r);
+        /* DER has one length form for each length (X.690, 10.1). */
+        if (len < (width == 1 ? 0x80u : 0x100u))
+            r->bad = true;
+    } else if (len >= 0x80) {
+        r->bad = true;
+    }
+    content = bh_reader_take(r, len);
+    if (ret_whole != NULL)
+        *ret_whole = r->bad ? bh_span_none() : bh_span(r->in.ptr + start, r->off - start);
+    return content;
+}
+
+bool
+bh_reader_der_is(const struct bh_reader *r, uint8_t tag)
+{
+    return !r->bad && r->off < r->in.len && r->in.ptr[r->off] == tag;
+}
+
 void
 bh_reader_spoil(struct bh_reader *r)
 {

@@ -38,6 +38,14 @@ void bh_reader_copy(struct bh_reader *r, void *out, size_t len);
 struct bh_span bh_reader_vec16(struct bh_reader *r, size_t min, size_t max);
 struct bh_span bh_reader_vec32(struct bh_reader *r, size_t min, size_t max);
 
+/**
+ * The content of one DER value (X.690) of the one-byte @p tag, whose length is in the shortest form
+ * and below 64 KiB; @p ret_whole, when not NULL, gets the value with its head.
+ */
+struct bh_span bh_reader_der(struct bh_reader *r, uint8_t tag, struct bh_span *ret_whole);
+/** The next byte is @p tag; false at the end and once failed. */
+bool bh_reader_der_is(const struct bh_reader *r, uint8_t tag);
+
 /** Fail the reader: a value was read that must not be. */
 void bh_reader_spoil(struct bh_reader *r);
 

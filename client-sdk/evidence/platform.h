@@ -95,7 +95,7 @@ const struct ev_entry *ev_policy_entry(const struct ev_policy *policy, size_t in
 /** A JSON list of hex strings, compiled: sorted bytes, duplicates refused, all-zero ones refused. */
 struct ev_hexlist {
     size_t len;
-    struct {
+    struct ev_hexitem {
         uint8_t bytes[64];
         size_t len;
     } *items;
@@ -110,6 +110,19 @@ void ev_hexlist_clear(struct ev_hexlist *list);
 bool ev_hexlist_has(const struct ev_hexlist *list, struct bh_span bytes);
 /** Hex of the first alternatives joined by " | ", for reports; cut at the size of @p out. */
 char *ev_hexlist_text(const struct ev_hexlist *list, char *out, size_t size);
+
+/**
+ * Read member @p name of @p object, a list of some of the @p count words, into a mask of their
+ * indices. Refuses an empty list, duplicates and other words. Absent and @p optional: 0.
+ */
+enum bh_err ev_words_read(const json_t *object, const char *name, bool optional,
+    const char *const *words, size_t count, uint32_t *ret_mask, struct bh_diag *diag);
+/** Fails, with the key as the check, when @p object has a member not in the NULL-terminated @p names. */
+enum bh_err ev_members_only(
+    const json_t *object, const char *const *names, struct bh_diag *diag);
+/** Put text in front of diag->check, so that callers complete the field's name: "pcrs." makes "0"
+ * "pcrs.0". Nothing when @p diag is NULL or names no check. */
+void ev_field_prefix(struct bh_diag *diag, const char *fmt, ...) BH_PRINTF(2, 3);
 
 /** ev_pass() or ev_refuse() for one claim against its list; BH_ERR_POLICY when it does not match. */
 enum bh_err ev_check_hex(struct ev_report *report, const char *name, const struct ev_hexlist *list,
