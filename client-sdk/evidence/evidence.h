@@ -110,7 +110,8 @@ BH_MUST_USE enum bh_err ev_endorsement_from_key(
 struct ev_anchor {
     X509 *cert;     /* borrowed */
     bool simulated;
-    char platform[BH_EAR_PLATFORM_MAX]; /* which platform's evidence it may anchor */
+    bool built_in; /* private: owned by ev_trust_add_vendor_roots() */
+    char platform[BH_EAR_PLATFORM_MAX]; /* whose evidence it may anchor; "": any platform's */
 };
 
 struct ev_trust {
@@ -135,8 +136,11 @@ BH_MUST_USE enum bh_err ev_trust_add_vendor_roots(struct ev_trust *trust, const 
 /** Drop what ev_trust_add_vendor_roots() added. */
 void ev_trust_clear(struct ev_trust *trust);
 
-/** A bounded cache of verified CA certificates, by SHA-256 of the DER and the anchor, valid until
- * the earliest notAfter of the path. Single-threaded. */
+/**
+ * A bounded cache of verified CA certificates (the least recently used one goes), by a SHA-256 over the DER of the
+ * anchor and of every certificate of the path, valid until the path's earliest notAfter. At most
+ * @p entries, each some 3 KiB. NULL when out of memory. Single-threaded.
+ */
 struct ev_chain_cache *ev_chain_cache_new(size_t entries);
 void ev_chain_cache_free(struct ev_chain_cache *cache);
 

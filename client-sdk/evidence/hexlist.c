@@ -2,6 +2,7 @@
 /* The lists of alternatives that policy entries are made of, and the names of their fields. */
 #include "platform.h"
 
+#include "core/json.h"
 #include "core/text.h"
 
 #include <stdarg.h>
@@ -39,14 +40,14 @@ ev_members_only(const json_t *object, const char *const *names, struct bh_diag *
     if ((e = bh_json_only(object, names, "this", &own)) == BH_OK)
         return BH_OK;
     /* bh_json_only() finds the key; here the key itself is the field at fault. */
-    return bh_refuse(diag, e, own.found, "a known member", own.found,
-        "there is no member of this name here");
+    return bh_refuse(
+        diag, e, own.found, "a known member", own.found, "there is no member of this name here");
 }
 
 /* A list member: an array of at least one and at most LIST_MAX items, or NULL. */
 static enum bh_err
-read_list(const json_t *object, const char *name, bool optional, json_t **ret_list,
-    struct bh_diag *diag)
+read_list(
+    const json_t *object, const char *name, bool optional, json_t **ret_list, struct bh_diag *diag)
 {
     json_t *list;
     enum bh_err e;
@@ -92,8 +93,8 @@ read_item(const json_t *value, const char *name, size_t min, size_t max, struct 
         return bh_refuse(diag, BH_ERR_MALFORMED, name, "hex of at most 64 bytes", text,
             "this is not hex, or too long");
     if (item->len < min || item->len > max)
-        return bh_refuse(diag, BH_ERR_MALFORMED, name, NULL, text,
-            "%zu bytes; expected %zu to %zu", item->len, min, max);
+        return bh_refuse(diag, BH_ERR_MALFORMED, name, NULL, text, "%zu bytes; expected %zu to %zu",
+            item->len, min, max);
     if (bh_span_is_zero(bh_span(item->bytes, item->len)))
         return bh_refuse(diag, BH_ERR_MALFORMED, name, "a measured value", text,
             "an all-zero value is what absent or debug measurements look like");
@@ -187,7 +188,8 @@ ev_words_read(const json_t *object, const char *name, bool optional, const char 
     if ((e = read_list(object, name, optional, &array, diag)) != BH_OK)
         return e;
     for (size_t i = 0, at = 0; i < count && at < sizeof(known); i++)
-        at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s", i > 0 ? " | " : "", words[i]);
+        at +=
+            (size_t)snprintf(known + at, sizeof(known) - at, "%s%s", i > 0 ? " | " : "", words[i]);
     for (size_t i = 0; i < json_array_size(array); i++) {
         const char *word = json_string_value(json_array_get(array, i));
         size_t k = 0;
@@ -195,8 +197,8 @@ ev_words_read(const json_t *object, const char *name, bool optional, const char 
         while (k < count && (word == NULL || strcmp(word, words[k]) != 0))
             k++;
         if (k == count)
-            return bh_refuse(diag, BH_ERR_MALFORMED, name, known, word != NULL ? word : "another type",
-                "not one of the words that may stand here");
+            return bh_refuse(diag, BH_ERR_MALFORMED, name, known,
+                word != NULL ? word : "another type", "not one of the words that may stand here");
         if ((mask & (UINT32_C(1) << k)) != 0)
             return bh_refuse(diag, BH_ERR_MALFORMED, name, "each word once", word,
                 "the same alternative stands twice in this list");
