@@ -17,6 +17,8 @@ malformed(struct bh_diag *diag, const char *what)
     return bh_fail(diag, BH_ERR_MALFORMED, "CMW (RFC 9999, 3): %s", what);
 }
 
+#define BAD_LABEL "a collection's labels are printable texts of 1 to 31 bytes, each of them once"
+
 /* A media type (printable, no control characters), copied. */
 static bool
 take_type(struct bh_span text, char out[BH_CMW_TYPE_MAX])
@@ -64,13 +66,22 @@ json_record(const json_t *json, struct storage *st, struct bh_cmw_record *r, str
     return BH_OK;
 }
 
-static enum bh_err
-take_label(const char *label, struct bh_cmw_record *r, struct bh_diag *diag)
+/* Printable, and one of its kind: a number and the text of the same digits would share a label
+ * here. */
+static bool
+take_label(struct bh_span text, const struct bh_cmw *cmw, struct bh_cmw_record *r)
 {
-    if (label[0] == '\0' || strlen(label) >= sizeof(r->label))
-        return malformed(diag, "a collection's label has 1 to 31 bytes");
-    (void)snprintf(r->label, sizeof(r->label), "%s", label);
-    return BH_OK;
+    if (text.len == 0 || text.len >= sizeof(r->label))
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] < 0x20 || text.ptr[i] > 0x7e)
+            return false;
+    for (size_t i = 0; i < cmw->count; i++)
+        if (bh_span_is(text, cmw->records[i].label))
+            return false;
+    memcpy(r->label, text.ptr, text.len);
+    r->label[text.len] = '\0';
+    return true;
 }
 
 static enum bh_err
@@ -95,8 +106,9 @@ json_collection(json_t *json, struct storage *st, struct bh_cmw *cmw, struct bh_
             return malformed(diag, "a collection inside a collection is not taken");
         if (cmw->count == BH_CMW_RECORDS_MAX)
             return malformed(diag, "a collection of more than 16 records");
-        if ((e = take_label(label, r, diag)) != BH_OK ||
-            (e = json_record(value, st, r, diag)) != BH_OK)
+        if (!take_label(bh_span_str(label), cmw, r))
+            return malformed(diag, BAD_LABEL);
+        if ((e = json_record(value, st, r, diag)) != BH_OK)
             return e;
         cmw->count++;
     }
@@ -189,7 +201,8 @@ cbor_collection(struct bh_cbor *c, struct storage *st, struct bh_cmw *cmw)
     cmw->collection = true;
     bh_cbor_map(c);
     while (bh_cbor_more(c)) {
-        struct bh_cmw_record *r = &cmw->records[cmw->count];
+        struct bh_span text;
+        char digits[24];
 
         if (bh_cbor_peek(c) == BH_CBOR_TSTR) {
             const struct bh_span label = bh_cbor_tstr(c);
@@ -198,20 +211,18 @@ cbor_collection(struct bh_cbor *c, struct storage *st, struct bh_cmw *cmw)
                     bh_cbor_spoil(c, "__cmwc_t is a text of 1 to 159 bytes");
                 continue;
             }
-            if (label.len == 0 || label.len >= sizeof(r->label) ||
-                cmw->count == BH_CMW_RECORDS_MAX) {
-                bh_cbor_spoil(c, "a collection's label has 1 to 31 bytes, at most 16 of them");
-                return;
-            }
-            memcpy(r->label, label.ptr, label.len);
+            text = label;
         } else {
-            const int64_t label = bh_cbor_int(c);
-            if (cmw->count == BH_CMW_RECORDS_MAX) {
-                bh_cbor_spoil(c, "a collection of more than 16 records");
-                return;
-            }
-            (void)snprintf(r->label, sizeof(r->label), "%lld", (long long)label);
+            (void)snprintf(digits, sizeof(digits), "%lld", (long long)bh_cbor_int(c));
+            text = bh_span_str(digits);
         }
+        if (cmw->count == BH_CMW_RECORDS_MAX) {
+            bh_cbor_spoil(c, "a collection of more than 16 records");
+            return;
+        }
+        struct bh_cmw_record *r = &cmw->records[cmw->count];
+        if (bh_cbor_ok(c) && !take_label(text, cmw, r))
+            bh_cbor_spoil(c, BAD_LABEL);
         if (bh_cbor_peek(c) == BH_CBOR_MAP) {
             bh_cbor_spoil(c, "a collection inside a collection is not taken");
             return;

@@ -256,7 +256,8 @@ read_key(struct bh_cbor *c, struct bh_ear *ear)
         name = "Ed25519";
         memcpy(point, x.ptr, 32);
         len = 32;
-    } else if (kty == 2 && x.len == y.len && x.len == (crv == 1 ? 32u : crv == 2 ? 48u : 0u)) {
+    } else if (kty == 2 && x.len == y.len &&
+               ((crv == 1 && x.len == 32) || (crv == 2 && x.len == 48))) {
         name = crv == 1 ? "P-256" : "P-384";
         memcpy(point + 1, x.ptr, x.len);
         memcpy(point + 1 + x.len, y.ptr, y.len);

@@ -104,6 +104,31 @@ Test(cmw, cbor_forms)
         BH_OK);
 }
 
+Test(cmw, labels_cannot_be_confused)
+{
+    struct bh_diag diag = {0};
+    struct bh_cmw cmw;
+
+    /* {"a\\0b": ["a/b", h'07']}: a label that C strings would cut */
+    cr_assert_eq(bh_cmw_from_cbor(bh_span("\xa1\x63"
+                                          "a\0b\x82\x63"
+                                          "a/b\x41\x07",
+                                      12),
+                     &cmw, &diag),
+        BH_ERR_MALFORMED);
+    cr_assert_not_null(strstr(diag.detail, "labels"), "%s", diag.detail);
+    /* {1: ["a/b", h'07'], "1": ["a/b", h'08']} */
+    bh_diag_clear(&diag);
+    cr_assert_eq(bh_cmw_from_cbor(bh_span("\xa2\x01\x82\x63"
+                                          "a/b\x41\x07\x61"
+                                          "1\x82\x63"
+                                          "a/b\x41\x08",
+                                      18),
+                     &cmw, &diag),
+        BH_ERR_MALFORMED);
+    cr_assert_not_null(strstr(diag.detail, "labels"), "%s", diag.detail);
+}
+
 Test(cmw, extension)
 {
     uint8_t body[300] = {7}, out[400];

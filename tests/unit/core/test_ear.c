@@ -144,6 +144,15 @@ Test(ear, json)
     free(input);
 }
 
+Test(ear, confirmation_key_without_coordinates)
+{
+    struct bh_ear ear;
+
+    /* {8: {1: {1: 2}}}: an EC2 key of no curve */
+    cr_assert_eq(
+        bh_ear_decode(bh_span("\xa1\x08\xa1\x01\xa1\x01\x02", 7), &ear, NULL), BH_ERR_MALFORMED);
+}
+
 Test(ear, does_not_fit)
 {
     struct bh_ear ear;
