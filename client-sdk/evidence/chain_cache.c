@@ -1,2 +1,164 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "evidence.h"
+#include "chain_cache.h"
+
+#include "core/x509.h"
+
+#include <stdlib.h>
+
+#define NONE SIZE_MAX
+
+struct entry {
+    uint8_t path[EV_PATH_HASH_LEN];
+    EVP_PKEY *key;
+    int64_t not_after;
+    size_t next_in_bucket;
+    size_t newer, older; /* the list of use */
+};
+
+struct ev_chain_cache {
+    size_t cap, len;
+    size_t newest, oldest;
+    size_t *buckets; /* cap of them; index of the first entry or NONE */
+    struct entry *entries;
+};
+
+struct ev_chain_cache *
+ev_chain_cache_new(size_t entries)
+{
+    struct ev_chain_cache *cache;
+
+    if (entries == 0 || (cache = calloc(1, sizeof(*cache))) == NULL)
+        return NULL;
+    cache->cap = entries;
+    cache->newest = cache->oldest = NONE;
+    cache->buckets = calloc(entries, sizeof(*cache->buckets));
+    cache->entries = calloc(entries, sizeof(*cache->entries));
+    if (cache->buckets == NULL || cache->entries == NULL) {
+        ev_chain_cache_free(cache);
+        return NULL;
+    }
+    for (size_t i = 0; i < entries; i++)
+        cache->buckets[i] = NONE;
+    return cache;
+}
+
+void
+ev_chain_cache_free(struct ev_chain_cache *cache)
+{
+    if (cache == NULL)
+        return;
+    for (size_t i = 0; i < cache->len; i++)
+        EVP_PKEY_free(cache->entries[i].key);
+    free(cache->buckets);
+    free(cache->entries);
+    free(cache);
+}
+
+enum bh_err
+ev_chain_path(uint8_t path[EV_PATH_HASH_LEN], struct bh_span cert)
+{
+    uint8_t both[EV_PATH_HASH_LEN * 2];
+    enum bh_err e;
+
+    /* Two fixed-size hashes: no path can be read as another one. */
+    memcpy(both, path, EV_PATH_HASH_LEN);
+    if ((e = bh_sha2(256, cert, both + EV_PATH_HASH_LEN)) != BH_OK)
+        return e;
+    return bh_sha2(256, bh_span(both, sizeof(both)), path);
+}
+
+static size_t *
+bucket_of(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN])
+{
+    uint64_t h;
+
+    memcpy(&h, path, sizeof(h));
+    return &cache->buckets[h % cache->cap];
+}
+
+static size_t
+find(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN])
+{
+    size_t i = *bucket_of(cache, path);
+
+    while (i != NONE && memcmp(cache->entries[i].path, path, EV_PATH_HASH_LEN) != 0)
+        i = cache->entries[i].next_in_bucket;
+    return i;
+}
+
+static void
+take_from_use(struct ev_chain_cache *cache, size_t i)
+{
+    const struct entry *e = &cache->entries[i];
+
+    if (e->newer != NONE)
+        cache->entries[e->newer].older = e->older;
+    else
+        cache->newest = e->older;
+    if (e->older != NONE)
+        cache->entries[e->older].newer = e->newer;
+    else
+        cache->oldest = e->newer;
+}
+
+static void
+put_newest(struct ev_chain_cache *cache, size_t i)
+{
+    struct entry *e = &cache->entries[i];
+
+    e->newer = NONE;
+    e->older = cache->newest;
+    if (cache->newest != NONE)
+        cache->entries[cache->newest].newer = i;
+    else
+        cache->oldest = i;
+    cache->newest = i;
+}
+
+static void
+take_from_bucket(struct ev_chain_cache *cache, size_t i)
+{
+    size_t *at = bucket_of(cache, cache->entries[i].path);
+
+    while (*at != i)
+        at = &cache->entries[*at].next_in_bucket;
+    *at = cache->entries[i].next_in_bucket;
+}
+
+EVP_PKEY *
+ev_chain_cache_get(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN], int64_t now)
+{
+    size_t i;
+
+    if (cache == NULL || (i = find(cache, path)) == NONE || now > cache->entries[i].not_after ||
+        EVP_PKEY_up_ref(cache->entries[i].key) != 1)
+        return NULL;
+    take_from_use(cache, i);
+    put_newest(cache, i);
+    return cache->entries[i].key;
+}
+
+void
+ev_chain_cache_put(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN],
+    EVP_PKEY *key, int64_t not_after)
+{
+    size_t *bucket;
+    size_t i;
+
+    if (cache == NULL || find(cache, path) != NONE || EVP_PKEY_up_ref(key) != 1)
+        return;
+    if (cache->len < cache->cap) {
+        i = cache->len++;
+    } else {
+        i = cache->oldest;
+        take_from_use(cache, i);
+        take_from_bucket(cache, i);
+        EVP_PKEY_free(cache->entries[i].key);
+    }
+    bucket = bucket_of(cache, path);
+    cache->entries[i] =
+        (struct entry){.key = key, .not_after = not_after, .next_in_bucket = *bucket};
+    memcpy(cache->entries[i].path, path, EV_PATH_HASH_LEN);
+    *bucket = i;
+    put_newest(cache, i);
+}

@@ -30,7 +30,8 @@ struct ev_check {
     bool ok;
     char expected[BH_VALUE_MAX];
     char found[BH_VALUE_MAX];
-    const char *source; /* static: "signature", "policy", "endorsement", "anchor", "clock", "not given", a spec section */
+    const char *source; /* static: "signature", "policy", "endorsement", "anchor", "clock", "not
+                           given", a spec section */
 };
 
 struct ev_report {
@@ -46,7 +47,8 @@ void ev_report_init(struct ev_report *report, bool detailed);
 /** Record a check that passed; nothing is formatted unless the report is detailed. */
 void ev_pass(struct ev_report *report, const char *source, const char *name, const char *expected,
     const char *found);
-/** Record a failed check; returns @p err. The first failure fills report->diag. @p hint may be NULL. */
+/** Record a failed check; returns @p err. The first failure fills report->diag. @p hint may be
+ * NULL. */
 enum bh_err ev_refuse(struct ev_report *report, enum bh_err err, const char *source,
     const char *name, const char *expected, const char *found, const char *hint);
 /** The checks as [{"check","ok","expected","found","source"}]. New reference. */
@@ -64,7 +66,7 @@ enum ev_key_class {
 struct ev_endorsement {
     enum ev_key_class key_class;
     bool simulated;
-    bool symmetric;            /* key is a COSE_Mac0 key, else SubjectPublicKeyInfo DER */
+    bool symmetric; /* key is a COSE_Mac0 key, else SubjectPublicKeyInfo DER */
     uint8_t key[BH_SPKI_MAX];
     size_t key_len;
     uint8_t implementation_id[32]; /* all zero: not pinned by the endorsement */
@@ -72,10 +74,10 @@ struct ev_endorsement {
 
 /** Bytes of an endorsement for store and IPC, and back. At most EV_ENDORSEMENT_MAX bytes. */
 #define EV_ENDORSEMENT_MAX (BH_SPKI_MAX + 64)
-BH_MUST_USE enum bh_err ev_endorsement_encode(const struct ev_endorsement *e, uint8_t *out,
-    size_t cap, size_t *ret_len);
-BH_MUST_USE enum bh_err ev_endorsement_decode(struct bh_span in, struct ev_endorsement *ret_e,
-    struct bh_diag *diag);
+BH_MUST_USE enum bh_err ev_endorsement_encode(
+    const struct ev_endorsement *e, uint8_t *out, size_t cap, size_t *ret_len);
+BH_MUST_USE enum bh_err ev_endorsement_decode(
+    struct bh_span in, struct ev_endorsement *ret_e, struct bh_diag *diag);
 
 /**
  * Read an endorsement file (a server's `endorsed/` folder): one JSON object or an array of
@@ -85,11 +87,11 @@ BH_MUST_USE enum bh_err ev_endorsement_decode(struct bh_span in, struct ev_endor
  * published (ev_is_published_key).
  */
 BH_MUST_USE enum bh_err ev_endorsement_file(struct bh_span json,
-    enum bh_err (*each)(void *arg, const uint8_t key[32], const struct ev_endorsement *e), void *arg,
-    struct bh_diag *diag);
+    enum bh_err (*each)(void *arg, const uint8_t key[32], const struct ev_endorsement *e),
+    void *arg, struct bh_diag *diag);
 
-/** Lookup key: SHA-256(platform || 0 || len8 implementation_id || it || len8 instance_id || it); the
- * implementation id is empty for psa. */
+/** Lookup key: SHA-256(platform || 0 || len8 implementation_id || it || len8 instance_id || it);
+ * the implementation id is empty for psa. */
 void ev_endorsement_key(const char *platform, struct bh_span implementation_id,
     struct bh_span instance_id, uint8_t out[32]);
 
@@ -99,26 +101,27 @@ bool ev_is_published_key(struct bh_span key);
 const char *ev_published_key_where(struct bh_span key);
 
 /**
- * An endorsement of class `silicon` from a key file: PEM or DER, a SubjectPublicKeyInfo, a certificate
- * (its key alone counts) or an uncompressed point; else 16 to 128 raw bytes of a COSE_Mac0 key. What
- * looks like PEM, DER or a point but cannot be read is an error, never a symmetric key. It is
- * taken as given: a published key is not refused here. BH_ERR_MALFORMED.
+ * An endorsement of class `silicon` from a key file: PEM or DER, a SubjectPublicKeyInfo, a
+ * certificate (its key alone counts) or an uncompressed point; else 16 to 128 raw bytes of a
+ * COSE_Mac0 key. What looks like PEM, DER or a point but cannot be read is an error, never a
+ * symmetric key. It is taken as given: a published key is not refused here. BH_ERR_MALFORMED.
  */
 BH_MUST_USE enum bh_err ev_endorsement_from_key(
     struct bh_span file, struct ev_endorsement *ret_e, struct bh_diag *diag);
 
 struct ev_anchor {
-    X509 *cert;     /* borrowed */
+    X509 *cert; /* borrowed */
     bool simulated;
-    bool built_in; /* private: owned by ev_trust_add_vendor_roots() */
+    bool built_in;                      /* private: owned by ev_trust_add_vendor_roots() */
     char platform[BH_EAR_PLATFORM_MAX]; /* whose evidence it may anchor; "": any platform's */
 };
 
 struct ev_trust {
-    int64_t now;           /* Unix seconds */
-    int64_t max_age;       /* seconds a timestamp in evidence may be old; 0: not checked (inspect) */
-    int64_t skew;          /* seconds a timestamp may lie ahead */
-    bool allow_simulated;  /* false: evidence under a simulated anchor or endorsement is BH_ERR_SIMULATED, check "simulated" */
+    int64_t now;          /* Unix seconds */
+    int64_t max_age;      /* seconds a timestamp in evidence may be old; 0: not checked (inspect) */
+    int64_t skew;         /* seconds a timestamp may lie ahead */
+    bool allow_simulated; /* false: evidence under a simulated anchor or endorsement is
+                             BH_ERR_SIMULATED, check "simulated" */
     size_t anchors_len;
     struct ev_anchor anchors[EV_ANCHORS_MAX];
     /**
@@ -131,14 +134,16 @@ struct ev_trust {
     struct ev_chain_cache *cache; /* verified intermediate certificates; NULL: none */
 };
 
-/** The vendors' roots that are built in (certs/): adds them for @p platform, or for all when NULL. */
+/** The vendors' roots that are built in (certs/): adds them for @p platform, or for all when NULL.
+ */
 BH_MUST_USE enum bh_err ev_trust_add_vendor_roots(struct ev_trust *trust, const char *platform);
 /** Drop what ev_trust_add_vendor_roots() added. */
 void ev_trust_clear(struct ev_trust *trust);
 
 /**
- * A bounded cache of verified CA certificates (the least recently used one goes), by a SHA-256 over the DER of the
- * anchor and of every certificate of the path, valid until the path's earliest notAfter. At most
+ * A bounded cache of verified CA certificates (the least recently used one goes), by a SHA-256 over
+ * the DER of the anchor and of every certificate of the path, valid until the path's earliest
+ * notAfter. At most
  * @p entries, each some 3 KiB. NULL when out of memory. Single-threaded.
  */
 struct ev_chain_cache *ev_chain_cache_new(size_t entries);
@@ -154,13 +159,14 @@ struct ev_verdict {
     struct bh_ear_submod submod; /* platform, status, trust vector, policy digest, claims */
     bool simulated;
     bool debug;
-    bool owner_pinned;           /* false: the entry says "owner": "any" */
-    uint8_t hardware_id[EV_HARDWARE_ID_MAX]; /* instance id, module id, chip id; not in certificates */
+    bool owner_pinned; /* false: the entry says "owner": "any" */
+    uint8_t
+        hardware_id[EV_HARDWARE_ID_MAX]; /* instance id, module id, chip id; not in certificates */
     size_t hardware_id_len;
-    uint8_t measurement[64];     /* the platform's main code measurement */
+    uint8_t measurement[64]; /* the platform's main code measurement */
     size_t measurement_len;
-    int64_t not_after;           /* the result must not outlive this; 0: no bound */
-    int64_t lifetime;            /* seconds, from the policy */
+    int64_t not_after; /* the result must not outlive this; 0: no bound */
+    int64_t lifetime;  /* seconds, from the policy */
 };
 
 /**
@@ -168,27 +174,27 @@ struct ev_verdict {
  * profile. BH_ERR_UNSUPPORTED for a type of no platform here, BH_ERR_EVIDENCE_MALFORMED
  * otherwise. @p cmw must outlive the result. ev_evidence_free() frees.
  */
-BH_MUST_USE enum bh_err ev_decode(const struct bh_cmw *cmw, struct ev_report *report,
-    struct ev_evidence **ret_ev);
+BH_MUST_USE enum bh_err ev_decode(
+    const struct bh_cmw *cmw, struct ev_report *report, struct ev_evidence **ret_ev);
 /** The same for raw bytes whose platform is recognised by their form. */
-BH_MUST_USE enum bh_err ev_decode_raw(struct bh_span bytes, struct ev_report *report,
-    struct ev_evidence **ret_ev);
+BH_MUST_USE enum bh_err ev_decode_raw(
+    struct bh_span bytes, struct ev_report *report, struct ev_evidence **ret_ev);
 void ev_evidence_free(struct ev_evidence *ev);
 /** "aws-nitro", "arm-cca", "psa". */
 const char *ev_platform(const struct ev_evidence *ev);
 
-/** The evidence's nonce field equals @p binding (all 64 bytes), and carries @p spki where it carries a key.
- * BH_ERR_BINDING. */
+/** The evidence's nonce field equals @p binding (all 64 bytes), and carries @p spki where it
+ * carries a key. BH_ERR_BINDING. */
 BH_MUST_USE enum bh_err ev_bind(const struct ev_evidence *ev, const uint8_t binding[BH_BINDING_LEN],
     struct bh_span spki, struct ev_report *report);
 
 /**
- * Chain, signatures and validity at trust->now up to an anchor or endorsed key. Goes on after a failed
- * check where that is safe, so that a detailed report is whole. BH_ERR_NOT_AUTHENTIC,
+ * Chain, signatures and validity at trust->now up to an anchor or endorsed key. Goes on after a
+ * failed check where that is safe, so that a detailed report is whole. BH_ERR_NOT_AUTHENTIC,
  * BH_ERR_ENDORSEMENT_UNKNOWN. It is not policy.
  */
-BH_MUST_USE enum bh_err ev_authenticate(struct ev_evidence *ev, const struct ev_trust *trust,
-    struct ev_report *report);
+BH_MUST_USE enum bh_err ev_authenticate(
+    struct ev_evidence *ev, const struct ev_trust *trust, struct ev_report *report);
 
 /**
  * Platform state and claims against the entries of @p policy. Only after ev_authenticate() returned
