@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The frontend: TLS and HTTP for everybody, and nothing else. It holds the listening socket and its
+ * own TLS key, bounds what clients may use, and passes bodies on unread; it never parses evidence.
+ *
+ * HTTP runs on libmicrohttpd's threads, one per core. A request that verifier or authority must
+ * answer is sent to them from its HTTP thread and its connection suspended; the main thread owns
+ * the channels, receives the answers and resumes the connections.
+ *
+ * What a client may use:
+ * - Every request except /healthz takes a token of its address (rate_per_second, rate_burst): GETs
+ * cost the authority about as much as a challenge. Refused: 429 with Retry-After, the connection
+ * stays.
+ * - connections and connections_per_address: see connections.h. Time: idle_timeout,
+ * request_timeout.
+ * - A body of BH_BODY_MAX, 64 MiB of bodies in all, and headers of 16 KiB.
+ * - An answer from inside takes request_timeout at most, and never more than 10 s.
+ */
+#ifndef PAS_FRONTEND_FRONTEND_H
+#define PAS_FRONTEND_FRONTEND_H
+
+#include "connections.h"
+#include "hub.h"
+#include "metrics.h"
+#include "route.h"
+#include "tls.h"
+
+#include "config.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+
+#define PAS_FE_BODIES_MAX ((size_t)64 * 1024 * 1024)
+#define PAS_FE_DISCARD_MAX ((size_t)1024 * 1024) /* of a body that is refused already */
+
+enum pas_fe_gate {
+    PAS_FE_GATE_SHUT, /* nobody is taken in before the process is confined */
+    PAS_FE_GATE_OPEN,
+    PAS_FE_GATE_REFUSE, /* the start failed */
+};
+
+struct pas_fe {
+    struct pas_config config;
+    struct pas_fe_metrics metrics;
+    struct pas_fe_hub *hub;
+    struct pas_fe_connections *connections;
+    struct pas_fe_tls *tls;
+    struct MHD_Daemon *daemon;
+    int listener; /* -1 when it belongs to the daemon or is not there */
+    atomic_bool draining;
+    atomic_size_t bodies; /* bytes of request bodies held */
+    pthread_mutex_t gate_lock;
+    pthread_cond_t gate_moved;
+    enum pas_fe_gate gate;
+};
+
+struct pas_fe_request {
+    struct pas_fe_call call; /* first: the hub hands it back */
+    struct pas_fe *fe;
+    struct MHD_Connection *connection;
+    struct pas_fe_connection *client;
+    const struct pas_fe_route *route;
+    char method[12];
+    char id[17];
+    bool head;
+    bool asked; /* verifier or authority answered, or the hub refused */
+    uint8_t serial[PAS_FE_SERIAL_LEN];
+    uint8_t *body;
+    size_t body_len, body_cap;
+    size_t discarded;
+    struct bh_diag diag; /* a refusal of the frontend's own */
+    unsigned status;     /* of the refusal, when it is not the code's own; then of the answer */
+    unsigned retry_after;
+    const char *allow;
+    int64_t began_us;
+    size_t sent_len;
+    char code[40], check[BH_CHECK_MAX]; /* of the problem, for the log */
+};
+
+/* ---- server.c ---- */
+
+/** Start the HTTP threads on fe->listener. Connections are taken once the gate opens. */
+BH_MUST_USE enum bh_err pas_fe_server_start(struct pas_fe *fe, struct bh_diag *diag);
+void pas_fe_server_gate(struct pas_fe *fe, enum pas_fe_gate gate);
+/** Take no new connection and close the listening socket; what is there goes on. */
+void pas_fe_server_quiesce(struct pas_fe *fe);
+/** End the HTTP threads. The hub must be abandoned first. */
+void pas_fe_server_stop(struct pas_fe *fe);
+
+/* ---- request.c ---- */
+
+/** MHD_AccessHandlerCallback; @p cls is the struct pas_fe. */
+enum MHD_Result pas_fe_handle(void *cls, struct MHD_Connection *connection, const char *url,
+    const char *method, const char *version, const char *upload_data, size_t *upload_data_size,
+    void **request);
+/** MHD_RequestCompletedCallback: the one log line, the metrics, the end. */
+void pas_fe_completed(void *cls, struct MHD_Connection *connection, void **request,
+    enum MHD_RequestTerminationCode code);
+/** The hub's done(): back to the HTTP thread. */
+void pas_fe_resume(struct pas_fe_call *call);
+
+/* ---- reply.c ---- */
+
+/** Queue an answer; @p body is malloc'ed and belongs to the reply from here on, also on failure. */
+BH_MUST_USE enum MHD_Result pas_fe_reply(
+    struct pas_fe_request *r, unsigned status, const char *content_type, void *body, size_t len);
+/** Queue the problem of @p diag (RFC 9457); @p status 0: the code's own. */
+BH_MUST_USE enum MHD_Result pas_fe_reply_problem(
+    struct pas_fe_request *r, const struct bh_diag *diag, unsigned status);
+/** Queue what verifier or authority answered, or why they did not. */
+BH_MUST_USE enum MHD_Result pas_fe_reply_answer(struct pas_fe_request *r);
+
+#endif

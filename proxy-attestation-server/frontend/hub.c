@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The channels. A bh_ipc keeps what it sends and what it received apart: the HTTP threads send
+ * under the lock while this thread receives without it. Only this thread opens, closes and
+ * receives.
+ */
+#include "hub_private.h"
+
+#include "connections.h"
+#include "core/log.h"
+#include "ipc/child.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum bh_err
+pas_fe_hub_new(struct pas_fe_metrics *metrics, pas_fe_done *done, uint64_t answer_ms,
+    struct pas_fe_hub **ret_hub, struct bh_diag *diag)
+{
+    struct pas_fe_hub *hub = calloc(1, sizeof(*hub));
+
+    if (hub == NULL)
+        return bh_fail(diag, BH_ERR_NOMEM, "hub");
+    if ((hub->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) {
+        free(hub);
+        return bh_fail(diag, BH_ERR_IO, "eventfd: %s", strerror(errno));
+    }
+    (void)pthread_mutex_init(&hub->lock, NULL);
+    hub->metrics = metrics;
+    hub->done = done;
+    hub->answer_ms = answer_ms;
+    TAILQ_INIT(&hub->calls);
+    TAILQ_INIT(&hub->queue);
+    *ret_hub = hub;
+    return BH_OK;
+}
+
+void
+pas_fe_hub_free(struct pas_fe_hub *hub)
+{
+    if (hub == NULL)
+        return;
+    for (size_t i = 0; i < PEERS_MAX; i++)
+        bh_ipc_free(hub->peers[i].ipc);
+    (void)close(hub->wake);
+    (void)pthread_mutex_destroy(&hub->lock);
+    free(hub);
+}
+
+static void
+wake(struct pas_fe_hub *hub)
+{
+    const uint64_t one = 1;
+
+    /* A full counter wakes as well. */
+    if (write(hub->wake, &one, sizeof(one)) < 0)
+        return;
+}
+
+bool
+pas_fe_hub_send(struct pas_fe_hub *hub, struct pas_fe_peer *peer, const struct pas_fe_call *call)
+{
+    const bool waited = peer->more;
+
+    if (peer->broken ||
+        bh_ipc_queue(peer->ipc, call->type, call->id, bh_span(call->payload, call->payload_len)) !=
+            BH_OK ||
+        bh_ipc_flush(peer->ipc, &peer->more) != BH_OK) {
+        peer->broken = true;
+        wake(hub);
+        return false;
+    }
+    if (peer->more && !waited)
+        wake(hub);
+    return true;
+}
+
+struct pas_fe_peer *
+pas_fe_hub_authority(struct pas_fe_hub *hub)
+{
+    for (size_t i = 0; i < PEERS_MAX; i++) {
+        struct pas_fe_peer *peer = &hub->peers[i];
+        if (peer->ipc != NULL && PAS_LINK_ROLE(peer->id) == PAS_AUTHORITY && !peer->draining &&
+            !peer->broken)
+            return peer;
+    }
+    return NULL;
+}
+
+bool
+pas_fe_hub_has(struct pas_fe_hub *hub, enum pas_role role)
+{
+    bool has = false;
+
+    (void)pthread_mutex_lock(&hub->lock);
+    for (size_t i = 0; i < PEERS_MAX; i++) {
+        const struct pas_fe_peer *peer = &hub->peers[i];
+        has = has || (peer->ipc != NULL && PAS_LINK_ROLE(peer->id) == role && !peer->draining &&
+                         !peer->broken);
+    }
+    (void)pthread_mutex_unlock(&hub->lock);
+    return has;
+}
+
+static void
+drain_peer(struct pas_fe_hub *hub, uint64_t id)
+{
+    for (size_t i = 0; i < PEERS_MAX; i++)
+        if (hub->peers[i].ipc != NULL && hub->peers[i].id == id)
+            hub->peers[i].draining = true;
+}
+
+void
+pas_fe_hub_unlink(struct pas_fe_hub *hub, uint64_t id)
+{
+    (void)pthread_mutex_lock(&hub->lock);
+    drain_peer(hub, id);
+    (void)pthread_mutex_unlock(&hub->lock);
+}
+
+enum bh_err
+pas_fe_hub_link(struct pas_fe_hub *hub, uint64_t id, int fd, struct bh_diag *diag)
+{
+    const enum pas_role role = PAS_LINK_ROLE(id);
+    struct pas_fe_peer *peer = NULL;
+    struct bh_ipc *ipc = NULL;
+
+    if (fd < 0 || (role != PAS_VERIFIER && role != PAS_AUTHORITY)) {
+        if (fd >= 0)
+            (void)close(fd);
+        return bh_fail(diag, BH_ERR_MALFORMED, "LINK of a peer that the frontend does not have");
+    }
+    if (bh_ipc_new(fd, true, &ipc) != BH_OK) {
+        (void)close(fd);
+        return bh_fail(diag, BH_ERR_NOMEM, "channel");
+    }
+    (void)pthread_mutex_lock(&hub->lock);
+    drain_peer(hub, id);
+    for (size_t i = 0; i < PEERS_MAX && peer == NULL; i++)
+        if (hub->peers[i].ipc == NULL)
+            peer = &hub->peers[i];
+    if (peer != NULL) {
+        *peer = (struct pas_fe_peer){.ipc = ipc, .id = id};
+        pas_fe_hub_feed(hub);
+    }
+    (void)pthread_mutex_unlock(&hub->lock);
+    if (peer == NULL) {
+        bh_ipc_free(ipc);
+        return bh_fail(diag, BH_ERR_OVERLOADED, "more than %d channels", PEERS_MAX);
+    }
+    return BH_OK;
+}
+
+/* Everything that this peer's end leaves without an answer is refused. */
+static void
+fail_calls_of(struct pas_fe_hub *hub, struct pas_fe_peer *peer, bool authority)
+{
+    struct pas_fe_call *call = TAILQ_FIRST(&hub->calls);
+
+    while (call != NULL) {
+        struct pas_fe_call *next = TAILQ_NEXT(call, in_order);
+
+        if (authority && call->where == PAS_FE_AUTHORITY && (call->passed || call->peer == peer))
+            pas_fe_hub_refuse(hub, call, BH_ERR_INTERNAL, "server.authority",
+                "the authority ended before it answered");
+        else if (!authority && call->where == PAS_FE_VERIFIER && call->peer == peer)
+            pas_fe_hub_refuse(hub, call, BH_ERR_INTERNAL, "server.verifier",
+                "the verifier ended before it answered");
+        call = next;
+    }
+}
+
+static void
+end_peer(struct pas_fe_hub *hub, struct pas_fe_peer *peer, const char *why)
+{
+    const bool authority = PAS_LINK_ROLE(peer->id) == PAS_AUTHORITY;
+    char index[16];
+
+    (void)snprintf(index, sizeof(index), "%u", PAS_LINK_INDEX(peer->id));
+    bh_log(peer->draining ? BH_LOG_INFO : BH_LOG_WARNING, "peer-ended", "peer",
+        authority ? "authority" : "verifier", "#index", index, "reason", why, NULL);
+    (void)pthread_mutex_lock(&hub->lock);
+    if (!authority && !peer->draining)
+        atomic_fetch_add_explicit(&hub->metrics->verifiers_ended, 1, memory_order_relaxed);
+    fail_calls_of(hub, peer, authority);
+    bh_ipc_free(peer->ipc);
+    *peer = (struct pas_fe_peer){0};
+    (void)pthread_mutex_unlock(&hub->lock);
+}
+
+/* What goes into a header line must not end it; what HTTP cannot say is not an answer. */
+static bool
+answer_is_sound(const struct pas_answer *a)
+{
+    if (a->status < 200 || a->status > 599 || a->content_type.len == 0 ||
+        a->content_type.len >= PAS_FE_TYPE_MAX)
+        return false;
+    for (size_t i = 0; i < a->content_type.len; i++)
+        if (a->content_type.ptr[i] < 0x20 || a->content_type.ptr[i] > 0x7e)
+            return false;
+    return true;
+}
+
+static void
+take_answer(struct pas_fe_hub *hub, struct pas_fe_call *call, const struct pas_answer *a)
+{
+    if (a->body.len > 0 && (call->body = malloc(a->body.len)) == NULL) {
+        pas_fe_hub_refuse(hub, call, BH_ERR_NOMEM, "server.memory", "out of memory");
+        return;
+    }
+    if (a->body.len > 0)
+        memcpy(call->body, a->body.ptr, a->body.len);
+    call->body_len = a->body.len;
+    call->status = a->status;
+    memcpy(call->content_type, a->content_type.ptr, a->content_type.len);
+    call->content_type[a->content_type.len] = '\0';
+    pas_fe_hub_finish(hub, call);
+}
+
+static void
+on_answer(struct pas_fe_hub *hub, struct pas_fe_peer *peer, uint64_t id, const struct pas_answer *a)
+{
+    const bool authority = PAS_LINK_ROLE(peer->id) == PAS_AUTHORITY;
+    struct pas_fe_call *call = pas_fe_hub_find(hub, id);
+    bool expected;
+
+    if (call == NULL)
+        expected = false;
+    else if (authority) /* it may be faster than the verifier's PASSED */
+        expected = call->where == PAS_FE_VERIFIER || call->passed || call->peer == peer;
+    else
+        expected = call->where == PAS_FE_VERIFIER && call->peer == peer;
+    if (expected)
+        take_answer(hub, call, a);
+    else
+        atomic_fetch_add_explicit(&hub->metrics->late_answers, 1, memory_order_relaxed);
+    if (!authority && pas_fe_hub_release(peer, id))
+        pas_fe_hub_feed(hub);
+}
+
+static void
+on_passed(struct pas_fe_hub *hub, struct pas_fe_peer *peer, uint64_t id)
+{
+    struct pas_fe_call *call = pas_fe_hub_find(hub, id);
+
+    if (call != NULL && call->where == PAS_FE_VERIFIER && call->peer == peer) {
+        call->where = PAS_FE_AUTHORITY;
+        call->passed = true;
+        call->peer = NULL;
+    }
+    if (pas_fe_hub_release(peer, id))
+        pas_fe_hub_feed(hub);
+}
+
+static bool
+handle(struct pas_fe_hub *hub, struct pas_fe_peer *peer, const struct bh_ipc_msg *msg)
+{
+    struct pas_answer answer = {0};
+
+    if (msg->fd >= 0) {
+        (void)close(msg->fd); /* no peer has a descriptor for us */
+        return false;
+    }
+    if (!pas_msg_permitted(PAS_LINK_ROLE(peer->id), PAS_FRONTEND, msg->type))
+        return false;
+    if (msg->type == PAS_ANSWER) {
+        if (pas_answer_decode(msg->payload, &answer) != BH_OK || !answer_is_sound(&answer))
+            return false;
+    } else if (msg->type != PAS_PASSED || msg->payload.len != 0) {
+        return false;
+    }
+    (void)pthread_mutex_lock(&hub->lock);
+    if (msg->type == PAS_ANSWER)
+        on_answer(hub, peer, msg->id, &answer);
+    else
+        on_passed(hub, peer, msg->id);
+    (void)pthread_mutex_unlock(&hub->lock);
+    return true;
+}
+
+static void
+receive(struct pas_fe_hub *hub, struct pas_fe_peer *peer)
+{
+    struct bh_ipc_msg msg = {.fd = -1};
+    enum bh_err e;
+    bool got;
+
+    while ((e = bh_ipc_receive(peer->ipc, &msg, &got)) == BH_OK && got) {
+        if (!handle(hub, peer, &msg)) {
+            end_peer(hub, peer, "a message that it may not send");
+            return;
+        }
+    }
+    if (e != BH_OK)
+        end_peer(hub, peer, e == BH_ERR_IO ? "channel closed" : "bad framing");
+}
+
+static void
+flush(struct pas_fe_hub *hub, struct pas_fe_peer *peer)
+{
+    (void)pthread_mutex_lock(&hub->lock);
+    if (bh_ipc_flush(peer->ipc, &peer->more) != BH_OK)
+        peer->broken = true;
+    (void)pthread_mutex_unlock(&hub->lock);
+}
+
+static size_t
+collect(struct pas_fe_hub *hub, struct pollfd *polled, struct pas_fe_peer **peers)
+{
+    size_t n = 0;
+
+    (void)pthread_mutex_lock(&hub->lock);
+    for (size_t i = 0; i < PEERS_MAX; i++) {
+        struct pas_fe_peer *peer = &hub->peers[i];
+        if (peer->ipc == NULL)
+            continue;
+        polled[n].fd = bh_ipc_fd(peer->ipc);
+        polled[n].events = (short)(POLLIN | (peer->more ? POLLOUT : 0));
+        polled[n].revents = 0;
+        peers[n++] = peer;
+    }
+    (void)pthread_mutex_unlock(&hub->lock);
+    return n;
+}
+
+static bool
+is_broken(struct pas_fe_hub *hub, const struct pas_fe_peer *peer)
+{
+    bool broken;
+
+    (void)pthread_mutex_lock(&hub->lock);
+    broken = peer->broken;
+    (void)pthread_mutex_unlock(&hub->lock);
+    return broken;
+}
+
+enum bh_err
+pas_fe_hub_step(struct pas_fe_hub *hub, int control_fd, int timeout_ms, bool *ret_control)
+{
+    struct pollfd polled[PEERS_MAX + 2];
+    struct pas_fe_peer *peers[PEERS_MAX];
+    const size_t n = collect(hub, polled, peers);
+    uint64_t count;
+
+    polled[n] = (struct pollfd){.fd = hub->wake, .events = POLLIN};
+    polled[n + 1] = (struct pollfd){.fd = control_fd, .events = POLLIN};
+    *ret_control = false;
+    if (poll(polled, (nfds_t)(n + 2), timeout_ms) < 0)
+        return errno == EINTR ? BH_OK : BH_ERR_IO;
+    if (polled[n].revents != 0 && read(hub->wake, &count, sizeof(count)) < 0 && errno != EAGAIN)
+        return BH_ERR_IO;
+    for (size_t i = 0; i < n; i++) {
+        if ((polled[i].revents & POLLOUT) != 0)
+            flush(hub, peers[i]);
+        if ((polled[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
+            receive(hub, peers[i]);
+        if (peers[i]->ipc != NULL && is_broken(hub, peers[i]))
+            end_peer(hub, peers[i], "it does not answer");
+    }
+    *ret_control = polled[n + 1].revents != 0;
+    return BH_OK;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The HTTP library: its threads, its TLS sessions, its connections. */
+#include "frontend.h"
+
+#include "core/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CONNECTION_MEMORY                                                                          \
+    ((size_t)32 * 1024) /* half of it is the read buffer, which bounds headers */
+#define THREADS_MAX 64
+
+void
+pas_fe_server_gate(struct pas_fe *fe, enum pas_fe_gate gate)
+{
+    (void)pthread_mutex_lock(&fe->gate_lock);
+    fe->gate = gate;
+    (void)pthread_cond_broadcast(&fe->gate_moved);
+    (void)pthread_mutex_unlock(&fe->gate_lock);
+}
+
+static bool
+pass_gate(struct pas_fe *fe)
+{
+    bool open;
+
+    (void)pthread_mutex_lock(&fe->gate_lock);
+    while (fe->gate == PAS_FE_GATE_SHUT)
+        (void)pthread_cond_wait(&fe->gate_moved, &fe->gate_lock);
+    open = fe->gate == PAS_FE_GATE_OPEN;
+    (void)pthread_mutex_unlock(&fe->gate_lock);
+    return open;
+}
+
+static enum MHD_Result
+on_accept(void *cls, const struct sockaddr *address, socklen_t len)
+{
+    struct pas_fe *fe = cls;
+
+    (void)len;
+    return pass_gate(fe) && pas_fe_connections_admit(fe->connections, address) ? MHD_YES : MHD_NO;
+}
+
+/* In place of recv(): the first byte of a request starts its clock. */
+static ssize_t
+pull(gnutls_transport_ptr_t transport, void *buf, size_t len)
+{
+    struct pas_fe_connection *client = transport;
+    const ssize_t n = recv(client->fd, buf, len, 0);
+
+    if (n > 0 && pas_fe_connection_state(client) == PAS_FE_IDLE)
+        pas_fe_connection_mark(client, PAS_FE_READING);
+    return n;
+}
+
+static int
+pull_timeout(gnutls_transport_ptr_t transport, unsigned ms)
+{
+    struct pollfd p = {.fd = ((struct pas_fe_connection *)transport)->fd, .events = POLLIN};
+
+    return poll(&p, 1, ms == GNUTLS_INDEFINITE_TIMEOUT ? -1 : (int)ms);
+}
+
+static struct pas_fe_connection *
+client_of(gnutls_session_t session)
+{
+    gnutls_transport_ptr_t in, out;
+
+    gnutls_transport_get_ptr2(session, &in, &out);
+    return in;
+}
+
+/* The client's Finished is the last message of a TLS 1.3 handshake. */
+static int
+on_finished(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
+    const gnutls_datum_t *msg)
+{
+    (void)type;
+    (void)when;
+    (void)msg;
+    if (incoming != 0)
+        pas_fe_connection_mark(client_of(session), PAS_FE_IDLE);
+    return 0;
+}
+
+/* gnutls_certificate_retrieve_function2 has no argument of ours: the session's connection leads to
+ * it. */
+static int
+on_certificate(gnutls_session_t session, const gnutls_datum_t *cas, int cas_len,
+    const gnutls_pk_algorithm_t *algorithms, int algorithms_len, gnutls_pcert_st **ret_chain,
+    unsigned *ret_len, gnutls_privkey_t *ret_key)
+{
+    const struct pas_fe *fe = gnutls_session_get_ptr(session);
+
+    (void)cas;
+    (void)cas_len;
+    (void)algorithms;
+    (void)algorithms_len;
+    return pas_fe_tls_identity(fe->tls, ret_chain, ret_len, ret_key);
+}
+
+static void
+on_open(struct pas_fe *fe, struct MHD_Connection *connection, void **context)
+{
+    const int fd =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    const struct sockaddr *address =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    gnutls_session_t session =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session;
+    struct pas_fe_connection *client = pas_fe_connections_open(fe->connections, fd, address);
+
+    *context = client;
+    gnutls_session_set_ptr(session, fe);
+    if (client == NULL) {
+        (void)shutdown(fd, SHUT_RDWR);
+        return;
+    }
+    gnutls_transport_set_ptr2(session, client, (gnutls_transport_ptr_t)(intptr_t)fd);
+    gnutls_transport_set_pull_function(session, pull);
+    gnutls_transport_set_pull_timeout_function(session, pull_timeout);
+    gnutls_handshake_set_hook_function(
+        session, GNUTLS_HANDSHAKE_FINISHED, GNUTLS_HOOK_POST, on_finished);
+    pas_fe_tls_tickets(fe->tls, session);
+}
+
+static void
+on_connection(void *cls, struct MHD_Connection *connection, void **context,
+    enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        on_open(cls, connection, context);
+    } else if (*context != NULL) {
+        pas_fe_connections_close(*context);
+        *context = NULL;
+    }
+}
+
+/* Paths have one spelling: no escapes. */
+static size_t
+no_unescape(void *cls, struct MHD_Connection *connection, char *text)
+{
+    (void)cls;
+    (void)connection;
+    return strlen(text);
+}
+
+static void
+on_panic(void *cls, const char *file, unsigned line, const char *reason)
+{
+    (void)cls;
+    (void)file;
+    (void)line;
+    bh_log(BH_LOG_ERROR, "http-panic", "reason", reason, NULL);
+    abort();
+}
+
+static unsigned
+threads(void)
+{
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (cores < 1)
+        return 1;
+    return cores > THREADS_MAX ? THREADS_MAX : (unsigned)cores;
+}
+
+enum bh_err
+pas_fe_server_start(struct pas_fe *fe, struct bh_diag *diag)
+{
+    const unsigned n = threads();
+    const unsigned limit = (unsigned)pas_fe_connections_max(fe->connections);
+    const int flags = fcntl(fe->listener, F_GETFL);
+
+    if (flags < 0 || fcntl(fe->listener, F_SETFL, flags | O_NONBLOCK) < 0)
+        return bh_fail(diag, BH_ERR_IO, "listening socket: %s", strerror(errno));
+    MHD_set_panic_func(on_panic, NULL);
+    /* The library splits its limit evenly among threads, and connections do not: ours is the limit.
+     */
+    fe->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO, 0,
+        on_accept, fe, pas_fe_handle, fe, MHD_OPTION_LISTEN_SOCKET, fe->listener,
+        MHD_OPTION_THREAD_POOL_SIZE, n > 1 ? n : 0, MHD_OPTION_CONNECTION_LIMIT, limit * n,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
+        MHD_OPTION_HTTPS_CERT_CALLBACK, on_certificate, MHD_OPTION_HTTPS_PRIORITIES,
+        pas_fe_tls_priorities(fe->config.tls12), MHD_OPTION_NOTIFY_CONNECTION, on_connection, fe,
+        MHD_OPTION_NOTIFY_COMPLETED, pas_fe_completed, fe, MHD_OPTION_UNESCAPE_CALLBACK,
+        no_unescape, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    if (fe->daemon == NULL)
+        return bh_fail(
+            diag, BH_ERR_INTERNAL, "the HTTP library does not start: %s", strerror(errno));
+    fe->listener = -1;
+    return BH_OK;
+}
+
+void
+pas_fe_server_quiesce(struct pas_fe *fe)
+{
+    const MHD_socket listener = MHD_quiesce_daemon(fe->daemon);
+
+    if (listener != MHD_INVALID_SOCKET)
+        (void)close(listener);
+}
+
+void
+pas_fe_server_stop(struct pas_fe *fe)
+{
+    if (fe->daemon != NULL)
+        MHD_stop_daemon(fe->daemon);
+    fe->daemon = NULL;
+}
