@@ -396,29 +396,3 @@ pas_tls_decode(struct bh_span in, struct pas_tls *ret_m)
     *ret_m = m;
     return BH_OK;
 }
-
-void
-pas_snapshot_put(struct bh_writer *w, const struct pas_snapshot_record *r)
-{
-    bh_writer_u8(w, r->kind);
-    bh_writer_vec16(w, r->name);
-    bh_writer_vec32(w, r->bytes);
-}
-
-bool
-pas_snapshot_next(struct bh_reader *r, struct pas_snapshot_record *ret_record)
-{
-    struct pas_snapshot_record record;
-
-    if (bh_reader_left(r) == 0)
-        return false;
-    record.kind = bh_reader_u8(r);
-    record.name = bh_reader_vec16(r, 1, 255);
-    record.bytes = bh_reader_vec32(r, 0, PAS_SNAPSHOT_FILE_MAX);
-    if (record.kind < PAS_SNAPSHOT_CONFIG || record.kind > PAS_SNAPSHOT_ENDORSED)
-        bh_reader_spoil(r);
-    if (!bh_reader_ok(r))
-        return false;
-    *ret_record = record;
-    return true;
-}

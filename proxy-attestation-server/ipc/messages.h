@@ -198,5 +198,11 @@ struct pas_snapshot_record {
 void pas_snapshot_put(struct bh_writer *w, const struct pas_snapshot_record *r);
 /** The next record of @p r; false at the end or when it is spoiled (see bh_reader_end). */
 bool pas_snapshot_next(struct bh_reader *r, struct pas_snapshot_record *ret_record);
+/**
+ * Map the memfd of a SNAPSHOT for reading; refuses one that is not sealed. Every process holds the
+ * same open file, so none may read() it. @p fd stays the caller's.
+ */
+BH_MUST_USE enum bh_err pas_snapshot_map(int fd, struct bh_span *ret_bytes, struct bh_diag *diag);
+void pas_snapshot_unmap(struct bh_span bytes);
 
 #endif
