@@ -25,8 +25,8 @@ struct ev_profile {
  * Parse and check one policy. Failures name the field ("accept[1].pcrs.0") in diag->check
  * with a `policy.` prefix. ev_policy_free() frees.
  */
-BH_MUST_USE enum bh_err ev_policy_parse(struct bh_span json, struct ev_policy **ret_policy,
-    struct bh_diag *diag);
+BH_MUST_USE enum bh_err ev_policy_parse(
+    struct bh_span json, struct ev_policy **ret_policy, struct bh_diag *diag);
 void ev_policy_free(struct ev_policy *policy);
 
 const char *ev_policy_workload(const struct ev_policy *policy);
