@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#define PEERS_MAX 264
+#define PEERS_MAX 520 /* 256 verifiers, their successors, and the authority */
 #define CALL_BUCKETS 4096
 
 struct pas_fe_peer {
