@@ -7,6 +7,8 @@
 
 #define INDENT 2
 #define NAME_WIDTH 34
+#define LONG_VALUE 160 /* certificates; digests and nonces stay whole */
+#define SHOWN 48
 
 /* What stands in evidence was written by somebody else: it must not steer a terminal. */
 static void
@@ -23,7 +25,12 @@ print_text(FILE *out, const char *text)
 static void
 print_scalar(FILE *out, const json_t *value)
 {
-    if (json_is_string(value)) {
+    if (json_is_string(value) && json_string_length(value) > LONG_VALUE) {
+        char start[SHOWN + 1];
+        (void)snprintf(start, sizeof(start), "%s", json_string_value(value));
+        print_text(out, start);
+        (void)fprintf(out, "... (%zu characters, whole with --json)", json_string_length(value));
+    } else if (json_is_string(value)) {
         print_text(out, json_string_value(value));
     } else {
         char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
