@@ -189,7 +189,6 @@ read_field(struct bh_cbor *c, enum field field, struct ev_nitro *n, struct paylo
         read_optional(c, &n->nonce);
         break;
     case FIELDS:
-        bh_cbor_spoil(c, "a key that the specification does not have");
         break;
     }
 }
@@ -212,8 +211,11 @@ read_payload(struct ev_nitro *n, struct payload *p, struct ev_report *report)
             break;
         while (field < FIELDS && !bh_span_is(key, field_names[field]))
             field++;
-        if (field < FIELDS)
-            at = field == NITROTPM_PCRS ? field_names[PCRS] : field_names[field];
+        if (field == FIELDS) {
+            bh_cbor_spoil(&c, "a key that the specification does not have");
+            break;
+        }
+        at = field == NITROTPM_PCRS ? field_names[PCRS] : field_names[field];
         read_field(&c, field, n, p);
         if (!bh_cbor_ok(&c))
             break;

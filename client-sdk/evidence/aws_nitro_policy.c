@@ -65,11 +65,10 @@ check_pins(const struct refs *refs, bool owner_any, bool *ret_owner_pinned, stru
     const bool owner = pcrs[3].len > 0 || pcrs[4].len > 0;
 
     if (pcrs[0].len == 0 && (pcrs[8].len == 0 || pcrs[1].len == 0 || pcrs[2].len == 0))
-        return bh_refuse(diag, BH_ERR_REFERENCE_MISSING, "pcrs",
-            "PCR 0, or PCR 8 with PCRs 1 and 2", "neither",
-            "the entry does not pin the code: any enclave would match");
+        return bh_refuse(diag, BH_ERR_MALFORMED, "pcrs", "PCR 0, or PCR 8 with PCRs 1 and 2",
+            "neither", "the entry does not pin the code: any enclave would match");
     if (!owner && !owner_any)
-        return bh_refuse(diag, BH_ERR_REFERENCE_MISSING, "owner",
+        return bh_refuse(diag, BH_ERR_MALFORMED, "owner",
             "PCR 3 (IAM role) or PCR 4 (parent instance), or \"owner\": \"any\"", "neither",
             "the entry does not say whose enclave it is");
     *ret_owner_pinned = owner;
