@@ -52,9 +52,10 @@ pas_child_start(enum pas_role role, struct pas_child *child, struct bh_diag *dia
     child->role = role;
     bh_log_init(pas_role_name(role), BH_LOG_INFO);
     (void)signal(SIGPIPE, SIG_IGN);
-    /* Ctrl-C reaches the whole foreground group; the parent says when a child ends. */
+    /* Ctrl-C and service managers signal the whole group; the parent says when a child ends. */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
+    (void)signal(SIGTERM, SIG_IGN);
     if (fcntl(PAS_CONTROL_FD, F_SETFD, FD_CLOEXEC) != 0)
         return bh_fail(diag, BH_ERR_USAGE,
             "descriptor %d is no control channel: the %s is started "
