@@ -34,19 +34,22 @@ enum agent_tamper {
 };
 
 /** BH_ERR_USAGE, with the list of the words that exist for the platform, for an unknown one. */
-BH_MUST_USE enum bh_err agent_tamper_read(const char *word, const char *platform,
-    enum agent_tamper *ret_tamper, struct bh_diag *diag);
+BH_MUST_USE enum bh_err agent_tamper_read(
+    const char *word, const char *platform, enum agent_tamper *ret_tamper, struct bh_diag *diag);
 
-/** Make `dir` (0700): simulated vendor roots and one device per platform; refuses a non-empty one. */
+/** Make `dir` (0700): simulated vendor roots and one device per platform; refuses a non-empty one.
+ */
 BH_MUST_USE enum bh_err agent_simulator_init(const char *dir, struct bh_diag *diag);
 
-/** Make the simulated roots and a device in memory, for benches and tests: @p instance tells devices apart. */
+/** Make the simulated roots and a device in memory, for benches and tests: @p instance tells
+ * devices apart. */
 BH_MUST_USE enum bh_err agent_device_make(const char *platform, uint32_t instance,
     struct agent_device **ret_device, struct bh_diag *diag);
 
-/** Load the device of @p platform from a simulator folder. agent_device_free() cleanses and frees. */
-BH_MUST_USE enum bh_err agent_device_load(const char *dir, const char *platform,
-    struct agent_device **ret_device, struct bh_diag *diag);
+/** Load the device of @p platform from a simulator folder. agent_device_free() cleanses and frees.
+ */
+BH_MUST_USE enum bh_err agent_device_load(
+    const char *dir, const char *platform, struct agent_device **ret_device, struct bh_diag *diag);
 void agent_device_free(struct agent_device *device);
 
 /**
@@ -62,14 +65,15 @@ BH_MUST_USE enum bh_err agent_device_evidence_raw(struct agent_device *device,
     const uint8_t binding[BH_BINDING_LEN], struct bh_span spki, enum agent_tamper tamper,
     int64_t now, uint8_t **ret_bytes, size_t *ret_len, struct bh_diag *diag);
 
-/** The policy entry (one element of "accept", JSON text, malloc'ed) that admits exactly this device. */
-BH_MUST_USE enum bh_err agent_device_policy_entry(const struct agent_device *device,
-    char **ret_json, struct bh_diag *diag);
+/** The policy entry (one element of "accept", JSON text, malloc'ed) that admits exactly this
+ * device. */
+BH_MUST_USE enum bh_err agent_device_policy_entry(
+    const struct agent_device *device, char **ret_json, struct bh_diag *diag);
 
 /**
  * Write what an administrator would into a server's folder: anchors to trust/simulated/, endorsed
- * keys to endorsed/, and policy/WORKLOAD.json (made, or extended by this platform). @p trust_domain for the
- * DNS name WORKLOAD.<trust domain>.
+ * keys to endorsed/, and policy/WORKLOAD.json (made, or extended by this platform). @p trust_domain
+ * for the DNS name WORKLOAD.<trust domain>.
  */
 BH_MUST_USE enum bh_err agent_device_admit(const struct agent_device *device,
     const char *server_dir, const char *workload, const char *trust_domain, struct bh_diag *diag);
