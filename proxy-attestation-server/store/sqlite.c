@@ -255,6 +255,7 @@ pas_store_open(const char *store_dir, struct pas_store **ret_store, struct bh_di
 {
     char path[PATH_SIZE];
     struct pas_store *store = NULL;
+    uint8_t seeded;
     enum bh_err e;
 
     if ((e = store_path(store_dir, "state.db", path, diag)) != BH_OK ||
@@ -269,6 +270,8 @@ pas_store_open(const char *store_dir, struct pas_store **ret_store, struct bh_di
              "be opened", diag)) != BH_OK ||
         (e = pas_sql_prepare(store, diag)) != BH_OK)
         goto out;
+    /* Seeds SQLite's generator from a device that is out of reach once confined. */
+    sqlite3_randomness(sizeof(seeded), &seeded);
     *ret_store = store;
     store = NULL;
 out:
