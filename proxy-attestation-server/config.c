@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define CONFIG_MAX (64 * 1024)
+#define ORGANIZATION_MAX 64 /* ub-organization-name */
 #define YEAR (INT64_C(366) * 86400)
 
 enum kind {
