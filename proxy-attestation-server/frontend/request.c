@@ -333,15 +333,20 @@ text_or_null(const char *s)
 static void
 log_request(const struct pas_fe_request *r, int64_t duration_us, const char *end)
 {
+    const struct bh_diag *lost = r->call.diag.err != BH_OK ? &r->call.diag : &r->diag;
+    const char *code = r->code, *check = r->check;
     char status[16], duration[24], bytes[24];
 
+    if (r->status == 0 && lost->err != BH_OK) { /* the client did not wait for the answer */
+        code = bh_err_code(lost->err);
+        check = lost->check;
+    }
     (void)snprintf(status, sizeof(status), "%u", r->status);
     (void)snprintf(duration, sizeof(duration), "%lld", (long long)duration_us);
     (void)snprintf(bytes, sizeof(bytes), "%zu", r->sent_len);
     bh_log(BH_LOG_INFO, "request", "request_id", r->id, "peer", r->client->peer, "method",
-        r->method, "route", r->route->name, "#status", status, "code", text_or_null(r->code),
-        "check", text_or_null(r->check), "#duration_us", duration, "#bytes", bytes, "end", end,
-        NULL);
+        r->method, "route", r->route->name, "#status", status, "code", text_or_null(code), "check",
+        text_or_null(check), "#duration_us", duration, "#bytes", bytes, "end", end, NULL);
 }
 
 void
