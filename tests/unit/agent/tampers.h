@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What each kind of tampering must be refused with: the error and the name of the check. */
+#ifndef TEST_TAMPERS_H
+#define TEST_TAMPERS_H
+
+#include "core/err.h"
+#include "isolate-agent/simulator/device.h"
+
+struct tamper_case {
+    const char *platform;
+    const char *word;
+    enum agent_tamper tamper;
+    enum bh_err err;
+    const char *check;
+};
+
+static const struct tamper_case tamper_cases[] = {
+    {"aws-nitro", "signature", AGENT_TAMPER_SIGNATURE, BH_ERR_NOT_AUTHENTIC, "aws-nitro.signature"},
+    {"aws-nitro", "chain", AGENT_TAMPER_CHAIN, BH_ERR_NOT_AUTHENTIC, "aws-nitro.chain"},
+    {"aws-nitro", "measurement", AGENT_TAMPER_MEASUREMENT, BH_ERR_POLICY, "aws-nitro.pcr0"},
+    {"aws-nitro", "debug", AGENT_TAMPER_DEBUG, BH_ERR_POLICY, "aws-nitro.debug"},
+    {"aws-nitro", "binding", AGENT_TAMPER_BINDING, BH_ERR_BINDING, "aws-nitro.binding"},
+    {"aws-nitro", "expired", AGENT_TAMPER_EXPIRED, BH_ERR_NOT_AUTHENTIC, "aws-nitro.validity"},
+    {"aws-nitro", "trailing", AGENT_TAMPER_TRAILING, BH_ERR_EVIDENCE_MALFORMED,
+        "aws-nitro.envelope"},
+    {"aws-nitro", "root", AGENT_TAMPER_ROOT, BH_ERR_NOT_AUTHENTIC, "aws-nitro.chain"},
+    {"aws-nitro", "duplicate", AGENT_TAMPER_DUPLICATE, BH_ERR_EVIDENCE_MALFORMED,
+        "aws-nitro.payload"},
+    {"aws-nitro", "nitrotpm", AGENT_TAMPER_NITROTPM, BH_ERR_UNSUPPORTED, "aws-nitro.pcrs"},
+    {"aws-nitro", "no-alg", AGENT_TAMPER_NO_ALG, BH_ERR_EVIDENCE_MALFORMED, "aws-nitro.protected"},
+
+    {"arm-cca", "signature", AGENT_TAMPER_SIGNATURE, BH_ERR_NOT_AUTHENTIC,
+        "arm-cca.realm.signature"},
+    {"arm-cca", "chain", AGENT_TAMPER_CHAIN, BH_ERR_NOT_AUTHENTIC, "arm-cca.rak_binding"},
+    {"arm-cca", "measurement", AGENT_TAMPER_MEASUREMENT, BH_ERR_POLICY,
+        "arm-cca.realm.initial_measurement"},
+    {"arm-cca", "debug", AGENT_TAMPER_DEBUG, BH_ERR_POLICY, "arm-cca.platform_token.lifecycle"},
+    {"arm-cca", "binding", AGENT_TAMPER_BINDING, BH_ERR_BINDING, "arm-cca.binding"},
+    {"arm-cca", "trailing", AGENT_TAMPER_TRAILING, BH_ERR_EVIDENCE_MALFORMED, "arm-cca.encoding"},
+    {"arm-cca", "root", AGENT_TAMPER_ROOT, BH_ERR_ENDORSEMENT_UNKNOWN, "arm-cca.instance"},
+    {"arm-cca", "duplicate", AGENT_TAMPER_DUPLICATE, BH_ERR_EVIDENCE_MALFORMED,
+        "arm-cca.realm.claims"},
+    {"arm-cca", "no-alg", AGENT_TAMPER_NO_ALG, BH_ERR_NOT_AUTHENTIC, "arm-cca.platform.alg"},
+    {"arm-cca", "profile", AGENT_TAMPER_PROFILE, BH_ERR_EVIDENCE_MALFORMED,
+        "arm-cca.platform_token.profile"},
+    {"arm-cca", "missing-component", AGENT_TAMPER_MISSING_COMPONENT, BH_ERR_POLICY,
+        "arm-cca.platform_token.software"},
+    {"arm-cca", "extra-component", AGENT_TAMPER_EXTRA_COMPONENT, BH_ERR_POLICY,
+        "arm-cca.platform_token.software"},
+
+    {"psa", "signature", AGENT_TAMPER_SIGNATURE, BH_ERR_NOT_AUTHENTIC, "psa.signature"},
+    {"psa", "chain", AGENT_TAMPER_CHAIN, BH_ERR_NOT_AUTHENTIC, "psa.signature"},
+    {"psa", "measurement", AGENT_TAMPER_MEASUREMENT, BH_ERR_POLICY, "psa.software"},
+    {"psa", "debug", AGENT_TAMPER_DEBUG, BH_ERR_POLICY, "psa.lifecycle"},
+    {"psa", "binding", AGENT_TAMPER_BINDING, BH_ERR_BINDING, "psa.binding"},
+    {"psa", "trailing", AGENT_TAMPER_TRAILING, BH_ERR_EVIDENCE_MALFORMED, "psa.encoding"},
+    {"psa", "root", AGENT_TAMPER_ROOT, BH_ERR_ENDORSEMENT_UNKNOWN, "psa.instance"},
+    {"psa", "duplicate", AGENT_TAMPER_DUPLICATE, BH_ERR_EVIDENCE_MALFORMED, "psa.claims"},
+    {"psa", "no-alg", AGENT_TAMPER_NO_ALG, BH_ERR_NOT_AUTHENTIC, "psa.alg"},
+    {"psa", "profile", AGENT_TAMPER_PROFILE, BH_ERR_EVIDENCE_MALFORMED, "psa.profile"},
+    {"psa", "mixed", AGENT_TAMPER_MIXED, BH_ERR_EVIDENCE_MALFORMED, "psa.profile"},
+    {"psa", "missing-component", AGENT_TAMPER_MISSING_COMPONENT, BH_ERR_POLICY, "psa.software"},
+    {"psa", "extra-component", AGENT_TAMPER_EXTRA_COMPONENT, BH_ERR_POLICY, "psa.software"},
+};
+
+#endif
