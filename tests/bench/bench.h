@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of beachhead-bench: what is measured, and the floor that it is measured against. */
+#ifndef BH_BENCH_H
+#define BH_BENCH_H
+
+#include "core/err.h"
+#include "simulator/device.h"
+
+#include <sys/types.h>
+
+int bench_issue(int argc, char **argv);
+int bench_verify(int argc, char **argv);
+
+/* ---- clocks, in microseconds ---- */
+
+double bench_now_us(void);
+/** CPU time of the calling thread. */
+double bench_thread_cpu_us(void);
+
+/* ---- process.c: a server of the bench's own ---- */
+
+#define BENCH_PIDS_MAX 64
+
+struct bench_server {
+    char dir[256];  /* the temporary folder around everything */
+    char home[300]; /* the server's folder */
+    char url[128];
+    char *roots; /* PEM, malloc'ed */
+    size_t roots_len;
+    pid_t parent;
+    size_t len; /* parent and children */
+    struct {
+        pid_t pid;
+        char role[16]; /* "parent", "frontend", ... */
+    } processes[BENCH_PIDS_MAX];
+};
+
+/** `beachhead-server init --allow-simulated` in a temporary folder, without a rate limit. */
+BH_MUST_USE enum bh_err bench_server_init(struct bench_server *ret_server, struct bh_diag *diag);
+/** `beachhead-server run`; returns when it accepts requests. */
+BH_MUST_USE enum bh_err bench_server_start(struct bench_server *server, struct bh_diag *diag);
+/** End it, and remove the folder. Takes one that was never started. */
+void bench_server_end(struct bench_server *server);
+/** CPU time of all its processes and their threads, alive or ended, in microseconds. */
+double bench_server_cpu_us(const struct bench_server *server);
+/** Resident size in KiB of the largest process of @p role. */
+long bench_server_rss_kib(const struct bench_server *server, const char *role);
+/** CPU time of one process. */
+double bench_process_cpu_us(pid_t pid);
+
+/* ---- client.c: enrolments over one keep-alive connection, in two parts ---- */
+
+struct bench_client; /* a device, a key, a connection, and prepared requests */
+
+BH_MUST_USE enum bh_err bench_client_new(const struct bench_server *server, const char *platform,
+    uint32_t instance, const char *workload, struct bench_client **ret_client,
+    struct bh_diag *diag);
+void bench_client_free(struct bench_client *client);
+/** Point it at the running server. Devices are made, and admitted, before the server starts. */
+BH_MUST_USE enum bh_err bench_client_connect(
+    struct bench_client *client, const struct bench_server *server, struct bh_diag *diag);
+/** Fetch @p n challenges and build the bodies of as many requests. */
+BH_MUST_USE enum bh_err bench_client_prepare(
+    struct bench_client *client, size_t n, struct bh_diag *diag);
+/** POST them; each latency in microseconds goes to @p latencies (n of them). */
+BH_MUST_USE enum bh_err bench_client_issue(
+    struct bench_client *client, double *latencies, struct bh_diag *diag);
+/** Sizes of the last request and answer, for the transport floor. */
+void bench_client_sizes(const struct bench_client *client, size_t *ret_request, size_t *ret_reply);
+
+/* ---- the floor ---- */
+
+/** F: the public-key operations that one issuance cannot avoid, keys decoded, in microseconds. */
+BH_MUST_USE enum bh_err bench_crypto_us(const char *platform, double *ret_us, struct bh_diag *diag);
+/** What of F belongs to the verification of evidence alone. */
+BH_MUST_USE enum bh_err bench_crypto_evidence_us(
+    const char *platform, double *ret_us, struct bh_diag *diag);
+/** T: server CPU of two HTTPS keep-alive requests of these sizes, answered by a handler that does
+ * nothing. */
+BH_MUST_USE enum bh_err bench_transport_us(const struct bench_server *server, size_t request,
+    size_t reply, double *ret_us, struct bh_diag *diag);
+
+#endif
