@@ -301,7 +301,8 @@ read_envelope(struct bh_span raw, struct ev_nitro *n, struct ev_report *report)
             report, "envelope", "one COSE_Sign1 (RFC 9052) and nothing behind it", diag.detail);
     if (!bh_span_equal(n->cose.protected_, bh_span(protected_header, sizeof(protected_header))))
         return malformed(report, "protected", "a1013822, which is {1: -35}, ES384",
-            bh_hex(n->cose.protected_, found, sizeof(found)));
+            n->cose.protected_.len > 0 ? bh_hex(n->cose.protected_, found, sizeof(found))
+                                       : "an empty header");
     if (n->cose.protected_.ptr[n->cose.protected_.len] != 0xa0)
         return malformed(report, "envelope", "an empty unprotected header", "another one");
     if (n->cose.signature.len != SIGNATURE_LEN)

@@ -174,7 +174,7 @@ put_optional(struct bh_writer *w, enum forge_field is, struct bh_span bytes)
 static void
 put_padded(struct bh_writer *w, const uint8_t *der, size_t len, size_t trailing)
 {
-    uint8_t buf[1024 + 64] = {0};
+    uint8_t buf[2048] = {0};
 
     memcpy(buf, der, len);
     bh_writer_cbor_bstr(w, bh_span(buf, len + trailing));
@@ -210,9 +210,11 @@ put_value(struct bh_writer *w, const char *key, const struct forge_chain *chain,
     } else if (strcmp(key, "certificate") == 0) {
         put_padded(w, chain->der[FORGE_LEAF], chain->der_len[FORGE_LEAF], doc->leaf_trailing);
     } else if (strcmp(key, "cabundle") == 0) {
-        bh_writer_cbor_array(w, doc->no_bundle ? 0 : FORGE_LEAF);
+        bh_writer_cbor_array(w, doc->no_bundle ? 0 : FORGE_LEAF + doc->bundle_copies);
         for (size_t i = 0; !doc->no_bundle && i < FORGE_LEAF; i++)
             put_padded(w, chain->der[i], chain->der_len[i], i == 1 ? doc->bundle_trailing : 0);
+        for (size_t i = 0; i < doc->bundle_copies; i++)
+            put_padded(w, chain->der[0], chain->der_len[0], 0);
     } else if (strcmp(key, "public_key") == 0) {
         put_optional(w, doc->public_key_is, doc->public_key);
     } else if (strcmp(key, "user_data") == 0 && doc->chunked_user_data) {

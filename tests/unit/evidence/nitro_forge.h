@@ -12,7 +12,7 @@
 #define FORGE_LEAF (FORGE_CERTS - 1)
 #define FORGE_NOW INT64_C(1800000000)
 #define FORGE_MODULE "i-0123456789abcdef0-enc0123456789abcdef"
-#define FORGE_DOCUMENT_MAX (24 * 1024)
+#define FORGE_DOCUMENT_MAX (32 * 1024)
 
 /** How one certificate is made; forge_plan() fills in what is right. */
 struct forge_cert_plan {
@@ -68,6 +68,7 @@ struct forge_doc {
     size_t leaf_trailing, bundle_trailing; /* zero bytes behind the leaf, behind cabundle[1] */
     size_t payload_trailing, document_trailing;
     bool no_bundle;
+    size_t bundle_copies; /* of the root, behind the others */
     bool chunked_user_data;
     struct bh_span protected_; /* empty: a1013822 */
     bool unprotected_kid;

@@ -100,6 +100,11 @@ Test(nitro_forged, envelope)
     forge_document(&doc);
     doc.document_trailing = 1;
     malformed(&doc, "aws-nitro.envelope");
+    doc.document_trailing = 20 * 1024;
+    malformed(&doc, "aws-nitro.envelope");
+    forge_document(&doc);
+    doc.payload_trailing = 13 * 1024;
+    malformed(&doc, "aws-nitro.payload");
     forge_document(&doc);
     doc.unprotected_kid = true;
     malformed(&doc, "aws-nitro.envelope");
@@ -185,8 +190,13 @@ Test(nitro_forged, field_rules)
     forge_document(&doc);
     doc.no_bundle = true;
     malformed(&doc, "aws-nitro.cabundle");
+    doc.no_bundle = false;
+    doc.bundle_copies = 5; /* nine in all */
+    malformed(&doc, "aws-nitro.cabundle");
     forge_document(&doc);
     doc.leaf_trailing = 1;
+    malformed(&doc, "aws-nitro.certificate");
+    doc.leaf_trailing = 600; /* more than 1024 in all */
     malformed(&doc, "aws-nitro.certificate");
     forge_document(&doc);
     doc.bundle_trailing = 1;

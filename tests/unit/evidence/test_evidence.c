@@ -396,7 +396,6 @@ Test(evidence, claims_of_a_verdict)
     cr_assert_eq(verdict.submod.claims_len, BH_EAR_CLAIMS_MAX);
 }
 
-/* A platform with an endorsed key of a lesser class, of whom only the status is looked at. */
 Test(evidence, vendor_roots_of_one_platform)
 {
     struct ev_trust trust = {0};
@@ -407,8 +406,12 @@ Test(evidence, vendor_roots_of_one_platform)
     cr_assert_eq(trust.anchors_len, 1);
     cr_assert_str_eq(trust.anchors[0].platform, "aws-nitro");
     cr_assert_not(trust.anchors[0].simulated);
+    /* Only what was added is dropped, wherever it stands. */
+    trust.anchors[1] = (struct ev_anchor){.platform = "arm-cca", .simulated = true};
+    trust.anchors_len = 2;
     ev_trust_clear(&trust);
-    cr_assert_eq(trust.anchors_len, 0);
+    cr_assert_eq(trust.anchors_len, 1);
+    cr_assert_str_eq(trust.anchors[0].platform, "arm-cca");
     trust.anchors_len = EV_ANCHORS_MAX;
     cr_assert_neq(ev_trust_add_vendor_roots(&trust, "aws-nitro"), BH_OK);
 }
