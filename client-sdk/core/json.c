@@ -104,7 +104,7 @@ enum bh_err
 bh_json_string(const json_t *object, const char *name, bool optional, const char **ret_text,
     struct bh_diag *diag)
 {
-    json_t *member;
+    json_t *member = NULL;
     enum bh_err e;
 
     if ((e = bh_json_member(object, name, JSON_STRING, optional, &member, diag)) != BH_OK)
@@ -117,7 +117,7 @@ enum bh_err
 bh_json_int(const json_t *object, const char *name, bool optional, int64_t min, int64_t max,
     int64_t *ret_value, struct bh_diag *diag)
 {
-    json_t *member;
+    json_t *member = NULL;
     int64_t value;
     enum bh_err e;
 
@@ -137,7 +137,7 @@ enum bh_err
 bh_json_bool(
     const json_t *object, const char *name, bool optional, bool *ret_value, struct bh_diag *diag)
 {
-    json_t *member;
+    json_t *member = NULL;
     enum bh_err e;
 
     if ((e = bh_json_member(object, name, JSON_TRUE, optional, &member, diag)) == BH_OK &&
