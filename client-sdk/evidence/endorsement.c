@@ -15,7 +15,6 @@
 
 #include <stdlib.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -112,7 +111,9 @@ ev_endorsement_key(const char *platform, struct bh_span implementation_id,
 
 /* ---- keys ---- */
 
-/* One form for one key, so that a published key cannot hide behind another encoding of its point.
+/*
+ * Keys are kept in one form, the one that bh_spki_decode() takes: a published key cannot hide
+ * behind another encoding of its point.
  */
 static enum bh_err
 keep_public(EVP_PKEY *key, struct ev_endorsement *e, struct bh_diag *diag)
@@ -123,9 +124,6 @@ keep_public(EVP_PKEY *key, struct ev_endorsement *e, struct bh_diag *diag)
     if (strcmp(name, "P-256") != 0 && strcmp(name, "P-384") != 0 && strcmp(name, "P-521") != 0)
         return bh_refuse(diag, BH_ERR_MALFORMED, "key", "P-256 | P-384 | P-521", name,
             "PSA and CCA tokens are signed with ECDSA");
-    if (EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
-            OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_UNCOMPRESSED) != 1)
-        ERR_clear_error();
     e->symmetric = false;
     if (bh_spki_encode(key, e->key, sizeof(e->key), &e->key_len, diag) != BH_OK ||
         bh_spki_point(bh_span(e->key, e->key_len), &name, &point) != BH_OK)
