@@ -106,6 +106,52 @@ check_claims(struct bh_span bytes, const json_t *row, const char *file)
     ev_evidence_free(ev);
 }
 
+static X509 *
+cert_of(const json_t *text)
+{
+    const char *base64 = json_string_value(text);
+    X509 *cert = NULL;
+    uint8_t der[1024];
+    size_t len;
+
+    cr_assert_eq(bh_unbase64url(bh_span_str(base64), der, sizeof(der), &len), BH_OK);
+    cr_assert_eq(bh_x509_der(bh_span(der, len), &cert, NULL), BH_OK);
+    return cert;
+}
+
+/* OpenSSL's reader and path validation, which share no code with ours, see the same chain. */
+static void
+check_against_openssl(struct bh_span bytes, int64_t at, int64_t end, const char *file)
+{
+    struct ev_trust trust = {.now = at};
+    struct ev_report report;
+    struct ev_evidence *ev = NULL;
+    X509 *leaf, *chain[8];
+    json_t *claims, *bundle, *one;
+    size_t i;
+
+    cr_assert_eq(ev_trust_add_vendor_roots(&trust, "aws-nitro"), BH_OK);
+    ev_report_init(&report, false);
+    cr_assert_eq(decode(bytes, &report, &ev), BH_OK);
+    claims = ev_claims(ev);
+    bundle = json_object_get(claims, "cabundle");
+    leaf = cert_of(json_object_get(claims, "certificate"));
+    json_array_foreach(bundle, i, one) chain[i] = cert_of(one);
+    /* Without the root that the document brings: only the built-in one counts. */
+    cr_assert_eq(bh_x509_verify(leaf, chain + 1, json_array_size(bundle) - 1,
+                     &trust.anchors[0].cert, 1, at, NULL),
+        BH_OK, "%s", file);
+    cr_assert_neq(bh_x509_verify(leaf, chain + 1, json_array_size(bundle) - 1,
+                      &trust.anchors[0].cert, 1, end + 1, NULL),
+        BH_OK, "%s", file);
+    for (i = 0; i < json_array_size(bundle); i++)
+        X509_free(chain[i]);
+    X509_free(leaf);
+    json_decref(claims);
+    ev_evidence_free(ev);
+    ev_trust_clear(&trust);
+}
+
 /* Appraised under a policy that pins the document's own PCR0 (or zeros' stand-in for debug ones).
  */
 static void
@@ -167,6 +213,7 @@ check_genuine(struct bh_span bytes, const json_t *row, int64_t at, bool tpm, con
     cr_assert_eq(verify_at(bytes, end, &report), BH_OK, "%s: %s", file, report.diag.detail);
     must_refuse(bytes, end + 1, BH_ERR_NOT_AUTHENTIC, "aws-nitro.validity", file);
     must_refuse(bytes, begin - 1, BH_ERR_NOT_AUTHENTIC, "aws-nitro.validity", file);
+    check_against_openssl(bytes, at, end, file);
     /* The same document in the tagged form, and with one byte too many. */
     longer = malloc(bytes.len + 1);
     longer[0] = 0xd2;
