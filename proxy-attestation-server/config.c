@@ -277,6 +277,9 @@ check_meaning(struct examination *x, const json_t *json, const struct pas_config
     else if (c->trust_domain[0] != '\0' && !bh_is_dns_name(bh_span_str(c->trust_domain)))
         wrong(
             x, "trust_domain", "a DNS name in lower case", c->trust_domain, "not a DNS name", NULL);
+    else if (strlen(c->trust_domain) > ORGANIZATION_MAX)
+        wrong(x, "trust_domain", "at most 64 bytes", "more",
+            "it does not fit the organization name of a certificate (RFC 5280, A.1)", NULL);
     if (pas_config_listen(c->listen, host, &port, &diag) != BH_OK)
         report(x, &diag, NULL);
     if (strncmp(c->store, "postgresql:", 11) == 0)
