@@ -34,6 +34,7 @@ struct figures {
     double timed_us;
     double start_ms;
     double server_cpu_us, crypto_us, transport_us;
+    double role_cpu_us[BH_COUNT(roles)];
     long rss_begin[BH_COUNT(roles)], rss_end[BH_COUNT(roles)];
     size_t latencies_len, latencies_cap;
     double *latencies;
@@ -106,6 +107,16 @@ keep_latencies(struct figures *f, const struct worker *workers, size_t n)
     return true;
 }
 
+/* Processes of one role, verifiers above all, are summed. */
+static void
+add_role_cpu(const struct bench_server *server, double sign, double out[BH_COUNT(roles)])
+{
+    for (size_t i = 0; i < BH_COUNT(roles); i++)
+        for (size_t k = 0; k < server->len; k++)
+            if (strcmp(server->processes[k].role, roles[i]) == 0)
+                out[i] += sign * bench_process_cpu_us(server->processes[k].pid);
+}
+
 static void
 measure_rss(const struct bench_server *server, long out[BH_COUNT(roles)])
 {
@@ -121,6 +132,7 @@ rounds(const struct bench_server *server, struct worker *workers, size_t clients
     enum bh_err e = BH_OK;
 
     measure_rss(server, f->rss_begin);
+    add_role_cpu(server, -1, f->role_cpu_us);
     const double cpu = bench_server_cpu_us(server);
     while (e == BH_OK && (issuances > 0 ? f->issuances < issuances : f->timed_us < seconds * 1e6)) {
         for (size_t i = 0; i < clients; i++)
@@ -135,6 +147,7 @@ rounds(const struct bench_server *server, struct worker *workers, size_t clients
     }
     if (e == BH_OK)
         f->server_cpu_us = (bench_server_cpu_us(server) - cpu) / (double)f->issuances;
+    add_role_cpu(server, 1, f->role_cpu_us);
     measure_rss(server, f->rss_end);
     return e;
 }
@@ -198,7 +211,8 @@ print(const struct options *o, size_t clients, struct figures *f)
             percentile_ms(f, 0.5), percentile_ms(f, 0.99), f->server_cpu_us, f->crypto_us,
             f->transport_us, ratio, f->start_ms);
         for (size_t i = 0; i < BH_COUNT(roles); i++)
-            printf("%-10s %ld KiB, grew by %ld KiB\n", roles[i], f->rss_end[i],
+            printf("%-10s %.0f us each; %ld KiB, grew by %ld KiB\n", roles[i],
+                f->role_cpu_us[i] / (double)f->issuances, f->rss_end[i],
                 f->rss_end[i] - f->rss_begin[i]);
         return;
     }
@@ -212,6 +226,10 @@ print(const struct options *o, size_t clients, struct figures *f)
         f->transport_us, ratio, f->start_ms);
     for (size_t i = 0; i < BH_COUNT(roles); i++)
         printf("%s\"%s\":%ld", i == 0 ? "" : ",", roles[i], f->rss_end[i]);
+    printf("},\"role_cpu_us\":{");
+    for (size_t i = 0; i < BH_COUNT(roles); i++)
+        printf(
+            "%s\"%s\":%.1f", i == 0 ? "" : ",", roles[i], f->role_cpu_us[i] / (double)f->issuances);
     printf("},\"rss_growth_kib\":{");
     for (size_t i = 0; i < BH_COUNT(roles); i++)
         printf("%s\"%s\":%ld", i == 0 ? "" : ",", roles[i], f->rss_end[i] - f->rss_begin[i]);
