@@ -147,6 +147,7 @@ spawn(struct pas_proc *p, struct bh_diag *diag)
     }
     p->pid = pid;
     p->started = pas_now_ms();
+    p->kill_at = 0;
     p->state = PAS_PROC_STARTING;
     return BH_OK;
 }

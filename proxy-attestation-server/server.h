@@ -29,6 +29,7 @@ struct pas_proc {
     pid_t pid;           /* 0: none */
     struct bh_ipc *control;
     int64_t started; /* milliseconds of the monotonic clock */
+    int64_t kill_at; /* 0, or when it must have ended: it closed its channel */
     int64_t restart_at;
     unsigned failures; /* ends in a row, none of which ran long */
 };

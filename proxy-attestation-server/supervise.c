@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define DRAIN_MS 10000
+#define CLOSED_MS 1000
 #define LONG_RUN_MS 60000
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MOST_MS 5000
@@ -172,8 +173,8 @@ hear(struct pas_server *s, struct pas_proc *p)
 
     while (p->control != NULL && got) {
         if (bh_ipc_receive(p->control, &msg, &got) != BH_OK) {
-            /* Its end is all that a child has: one that closed it is of no more use. */
-            pas_proc_kill(p);
+            /* It is ending, or of no more use. */
+            p->kill_at = pas_now_ms() + CLOSED_MS;
             bh_ipc_free(p->control);
             p->control = NULL;
             return;
@@ -313,15 +314,23 @@ wait_ms(const struct pas_server *s)
         if (s->procs[i].wanted && s->procs[i].state == PAS_PROC_NONE &&
             s->procs[i].restart_at < until)
             until = s->procs[i].restart_at;
+    for (size_t i = 0; i < s->procs_len; i++)
+        if (s->procs[i].pid > 0 && s->procs[i].kill_at > 0 && s->procs[i].kill_at < until)
+            until = s->procs[i].kill_at;
     if (until == INT64_MAX)
         return -1;
     return until <= now ? 0 : (int)(until - now);
 }
 
-/* What was told to finish and did not. */
+/* What was told to finish, or closed its channel, and did not end. */
 static void
 kill_late(struct pas_server *s)
 {
+    for (size_t i = 0; i < s->procs_len; i++)
+        if (s->procs[i].kill_at > 0 && s->procs[i].kill_at <= pas_now_ms()) {
+            s->procs[i].kill_at = 0;
+            pas_proc_kill(&s->procs[i]);
+        }
     if ((s->phase != PAS_PHASE_DRAINING && s->reload != PAS_RELOAD_OLD_ONES) ||
         pas_now_ms() < s->phase_ends)
         return;
