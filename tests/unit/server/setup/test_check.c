@@ -7,12 +7,15 @@
 #include "core/x509.h"
 #include "setup/tree.h"
 #include "signer/issuing.h"
+#include "support/vectors.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <openssl/pem.h>
 
 static struct folder f;
 
@@ -159,16 +162,15 @@ Test(check, every_broken_entry_of_a_policy)
 
 /* ---- trust ---- */
 
-/* A self-signed certificate under any name and life, in PEM. */
+/* A certificate under any name and life, in PEM; of the key @p of, or one that is self-signed. */
 static void
-write_root(const char *path, const char *name, EVP_PKEY *given, int from_days, int to_days)
+write_root(const char *path, const char *name, EVP_PKEY *of, int from_days, int to_days)
 {
-    EVP_PKEY *key = given;
+    EVP_PKEY *key = NULL;
     X509 *cert = X509_new();
     struct pas_tree tree = {0};
 
-    if (key == NULL)
-        cr_assert_eq(bh_key_generate("P-256", &key, NULL), BH_OK);
+    cr_assert_eq(bh_key_generate("P-256", &key, NULL), BH_OK);
     X509_set_version(cert, X509_VERSION_3);
     ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
     X509_gmtime_adj(X509_getm_notBefore(cert), from_days * 86400L);
@@ -176,13 +178,12 @@ write_root(const char *path, const char *name, EVP_PKEY *given, int from_days, i
     X509_NAME_add_entry_by_txt(
         X509_get_subject_name(cert), "O", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
     X509_set_issuer_name(cert, X509_get_subject_name(cert));
-    X509_set_pubkey(cert, key);
+    X509_set_pubkey(cert, of != NULL ? of : key);
     cr_assert_gt(X509_sign(cert, key, EVP_sha256()), 0);
     (void)snprintf(tree.dir, sizeof(tree.dir), "/");
     cr_assert_eq(pas_tree_write_certs(&tree, path + 1, cert, NULL, NULL), BH_OK);
     X509_free(cert);
-    if (given == NULL)
-        EVP_PKEY_free(key);
+    EVP_PKEY_free(key);
 }
 
 Test(check, trust_anchors)
@@ -207,6 +208,41 @@ Test(check, trust_anchors)
     cr_assert(has(json, "trust/simulated/psa.pem", "", "error"), "%s", f.out);
     cr_assert(has(json, "trust/psa-text.pem", "", "error"), "%s", f.out);
     json_decref(json);
+}
+
+/* The example key of a specification, whose private half is printed there. */
+Test(check, published_keys)
+{
+    EVP_PKEY *key = NULL;
+    char *text = NULL, *pem = NULL;
+    uint8_t *file;
+    size_t len = 0;
+    json_t *json, *entry;
+    BIO *bio;
+
+    if (bh_vectors() == NULL)
+        return;
+    file = bh_vector("psa/iak-tfm-es.pub.pem", &len);
+    pem = strndup((char *)file, len);
+    bio = BIO_new_mem_buf(pem, -1);
+    cr_assert_not_null(key = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL));
+    write_root(server_path(&f, "trust/psa-example.pem"), "Vendor", key, -1, 99);
+    entry = json_pack("{s:s, s:s, s:s, s:s}", "platform", "psa", "instance_id", "01" HEX32, "class",
+        "silicon", "key", pem);
+    text = bh_json_text(entry, true);
+    folder_write(server_path(&f, "endorsed/example.json"), text);
+    json = check(1);
+    cr_assert(has(json, "trust/psa-example.pem", "key", "error"), "%s", f.out);
+    cr_assert_eq(json_array_size(json_object_get(json, "problems")), 2, "%s", f.out);
+    cr_assert_not_null(strstr(f.out, "published"), "%s", f.out);
+    cr_assert_not_null(strstr(f.out, "endorsed/example.json"), "%s", f.out);
+    json_decref(json);
+    json_decref(entry);
+    BIO_free(bio);
+    EVP_PKEY_free(key);
+    free(text);
+    free(pem);
+    free(file);
 }
 
 Test(check, endorsed_files)
