@@ -183,8 +183,10 @@ read_policy(const char *path, json_t **ret_policy, struct bh_diag *diag)
     free(bytes);
     if (e == BH_OK)
         e = bh_json_member(*ret_policy, "accept", JSON_ARRAY, false, &accept, diag);
-    if (e != BH_OK)
+    if (e != BH_OK) {
+        bh_name_check(diag, "policy");
         bh_hint(diag, "mend or remove %s", path);
+    }
     return e;
 }
 
