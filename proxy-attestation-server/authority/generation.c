@@ -16,7 +16,9 @@ pas_name_file(struct bh_diag *diag, const char *folder, struct bh_span file)
 
     memcpy(old, diag->check, sizeof(old));
     /* "policy.accept[0]" of policy/x.json is said as "policy/x.json: accept[0]". */
-    if (strncmp(old, folder, folder_len) == 0 && old[folder_len] == '.')
+    if (strcmp(old, folder) == 0)
+        check += folder_len;
+    else if (strncmp(old, folder, folder_len) == 0 && old[folder_len] == '.')
         check += folder_len + 1;
     (void)snprintf(diag->check, sizeof(diag->check), "%s/%.*s%s%.40s", folder,
         (int)(file.len < 32 ? file.len : 32), (const char *)file.ptr, *check != '\0' ? ": " : "",

@@ -261,6 +261,9 @@ one_round(struct pas_authority *a, struct bh_diag *diag)
     if (poll(p, 1 + len, patience(a)) < 0)
         return errno == EINTR ? BH_OK : bh_fail(diag, BH_ERR_INTERNAL, "poll: %s", strerror(errno));
     a->now = bh_time_now();
+    /* First, so that a replaced peer is there for what the others ask now. */
+    if (p[0].revents != 0)
+        e = serve_control(a, diag);
     for (size_t i = 0; i < len; i++) {
         struct pas_link *link = &a->links[i];
 
@@ -269,8 +272,6 @@ one_round(struct pas_authority *a, struct bh_diag *diag)
         link->dirty = link->dirty || (p[1 + i].revents & POLLOUT) != 0;
         pas_peer_serve(a, link);
     }
-    if (p[0].revents != 0)
-        e = serve_control(a, diag);
     /* The signer works on the next requests while the disk takes these. */
     pas_peers_flush(a);
     pas_batch_commit(a);
