@@ -67,7 +67,11 @@ read_component(struct bh_cbor *c, struct ev_arm_component *component)
             component->signer = read_hash(c, "a signer id that is not 32, 48 or 64 bytes long");
             break;
         case COMPONENT_DESCRIPTION:
-            component->description = read_text(c);
+            /* Free text, and never a reason to refuse. */
+            if (bh_cbor_peek(c) == BH_CBOR_TSTR)
+                component->description = bh_cbor_tstr(c);
+            else
+                bh_cbor_skip(c);
             break;
         default:
             bh_cbor_skip(c);

@@ -31,7 +31,7 @@ static const struct ev_arm_rule rules_p1[] = {
     [EV_PSA_LIFECYCLE] = {-75002, "lifecycle", EV_ARM_INT, 0, 0x60ff, false},
     [EV_PSA_IMPLEMENTATION] = {-75003, "implementation_id", EV_ARM_BYTES, 32, 32, false},
     [EV_PSA_BOOT_SEED] = {-75004, "boot_seed", EV_ARM_BYTES, 32, 32, false},
-    [EV_PSA_CERTIFICATION] = {-75005, "certification_reference", EV_ARM_TEXT, 1, 64, true},
+    [EV_PSA_CERTIFICATION] = {-75005, "certification_reference", EV_ARM_TEXT, 0, 256, true},
     [EV_PSA_SOFTWARE] = {-75006, "software", EV_ARM_ARRAY, 0, 0, true},
     [EV_PSA_VERIFICATION] = {-75010, "verification_service", EV_ARM_TEXT, 0, 1024, true},
     [EV_PSA_NO_SOFTWARE] = {-75007, "software", EV_ARM_INT, 1, 1, true},
@@ -47,7 +47,7 @@ static const struct ev_arm_rule rules_p1[] = {
         [EV_PSA_LIFECYCLE] = {2395, "lifecycle", EV_ARM_INT, 0, 0x60ff, false},                    \
         [EV_PSA_IMPLEMENTATION] = {2396, "implementation_id", EV_ARM_BYTES, 32, 32, false},        \
         [EV_PSA_BOOT_SEED] = {boot_seed, "boot_seed", EV_ARM_BYTES, 8, 32, true},                  \
-        [EV_PSA_CERTIFICATION] = {2398, "certification_reference", EV_ARM_TEXT, 1, 64, true},      \
+        [EV_PSA_CERTIFICATION] = {2398, "certification_reference", EV_ARM_TEXT, 0, 256, true},     \
         [EV_PSA_SOFTWARE] = {2399, "software", EV_ARM_ARRAY, 0, 0, false},                         \
         [EV_PSA_VERIFICATION] = {2400, "verification_service", EV_ARM_TEXT, 0, 1024, true},        \
     }
