@@ -10,6 +10,7 @@
 #include <time.h>
 
 #define SPARE 256           /* connections that were shut down and not yet closed */
+#define OTHER_FDS 2048      /* the highest descriptor is at most this above the connections */
 #define ADDRESSES_IDLE 8192 /* addresses remembered that have no connection */
 #define STATE_BITS 3
 #define CLOSING_MS 2000
@@ -34,6 +35,8 @@ struct pas_fe_connections {
     size_t max, len;
     struct pas_fe_connection *slots;
     struct pas_fe_connection *free_slots;
+    struct pas_fe_connection **by_fd;
+    size_t by_fd_len;
     struct pas_fe_address *addresses;
     struct pas_fe_address *free_addresses;
     struct pas_fe_address *newest, *oldest;
@@ -93,6 +96,7 @@ pas_fe_connections_free(struct pas_fe_connections *table)
         return;
     (void)pthread_mutex_destroy(&table->lock);
     free(table->slots);
+    free(table->by_fd);
     free(table->addresses);
     free(table->buckets);
     free(table);
@@ -106,9 +110,12 @@ allocate(struct pas_fe_connections *table)
     for (table->buckets_len = 1024; table->buckets_len < addresses;)
         table->buckets_len *= 2;
     table->slots = calloc(table->max, sizeof(*table->slots));
+    table->by_fd_len = table->max + OTHER_FDS;
+    table->by_fd = calloc(table->by_fd_len, sizeof(struct pas_fe_connection *));
     table->addresses = calloc(addresses, sizeof(*table->addresses));
     table->buckets = calloc(table->buckets_len, sizeof(struct pas_fe_address *));
-    if (table->slots == NULL || table->addresses == NULL || table->buckets == NULL)
+    if (table->slots == NULL || table->by_fd == NULL || table->addresses == NULL ||
+        table->buckets == NULL)
         return false;
     for (size_t i = table->max; i-- > 0;) {
         table->slots[i].fd = -1;
@@ -298,8 +305,8 @@ make_room(struct pas_fe_connections *table)
         const unsigned long long mark = atomic_load(&c->mark);
         const enum pas_fe_state state = state_of(mark);
 
-        if (c->fd < 0 || state == PAS_FE_WAITING || state == PAS_FE_WRITING ||
-            state == PAS_FE_CLOSING)
+        if (c->fd < 0 ||
+            (state != PAS_FE_HANDSHAKE && state != PAS_FE_IDLE && state != PAS_FE_READING))
             continue;
         if (oldest == NULL || mark < oldest_mark) {
             oldest = c;
@@ -331,23 +338,56 @@ pas_fe_connections_admit(struct pas_fe_connections *table, const struct sockaddr
     return ok;
 }
 
-struct pas_fe_connection *
+/* Under the lock. */
+static void
+leave(struct pas_fe_connections *table, struct pas_fe_connection *c)
+{
+    if (--c->address->connections == 0)
+        list(table, c->address);
+    c->address = NULL;
+    table->by_fd[c->fd] = NULL;
+    c->fd = -1;
+    c->next_free = table->free_slots;
+    table->free_slots = c;
+    table->len--;
+    atomic_fetch_sub_explicit(&table->metrics->connections, 1, memory_order_relaxed);
+}
+
+bool
 pas_fe_connections_open(struct pas_fe_connections *table, int fd, const struct sockaddr *address)
 {
     struct pas_fe_connection *c;
     uint8_t key[16];
 
+    if (fd < 0 || (size_t)fd >= table->by_fd_len)
+        return false;
     key_of(address, key);
     (void)pthread_mutex_lock(&table->lock);
+    /* The HTTP library says nothing of a connection that it could not begin for want of memory. */
+    if (table->by_fd[fd] != NULL)
+        leave(table, table->by_fd[fd]);
     if ((c = table->free_slots) != NULL) {
         table->free_slots = c->next_free;
         c->fd = fd;
         c->address = enter_address(table, key);
         peer_text(address, c->peer, sizeof(c->peer));
-        pas_fe_connection_mark(c, PAS_FE_HANDSHAKE);
+        pas_fe_connection_mark(c, PAS_FE_ARRIVING);
+        table->by_fd[fd] = c;
         table->len++;
         atomic_fetch_add_explicit(&table->metrics->connections, 1, memory_order_relaxed);
     }
+    (void)pthread_mutex_unlock(&table->lock);
+    return c != NULL;
+}
+
+struct pas_fe_connection *
+pas_fe_connections_find(struct pas_fe_connections *table, int fd)
+{
+    struct pas_fe_connection *c = NULL;
+
+    (void)pthread_mutex_lock(&table->lock);
+    if (fd >= 0 && (size_t)fd < table->by_fd_len)
+        c = table->by_fd[fd];
     (void)pthread_mutex_unlock(&table->lock);
     return c;
 }
@@ -358,14 +398,7 @@ pas_fe_connections_close(struct pas_fe_connection *c)
     struct pas_fe_connections *table = c->table;
 
     (void)pthread_mutex_lock(&table->lock);
-    if (--c->address->connections == 0)
-        list(table, c->address);
-    c->address = NULL;
-    c->fd = -1;
-    c->next_free = table->free_slots;
-    table->free_slots = c;
-    table->len--;
-    atomic_fetch_sub_explicit(&table->metrics->connections, 1, memory_order_relaxed);
+    leave(table, c);
     (void)pthread_mutex_unlock(&table->lock);
 }
 
@@ -416,7 +449,7 @@ pas_fe_connections_reap(struct pas_fe_connections *table, bool drain)
         if (c->fd < 0)
             continue;
         seen++;
-        if (state == PAS_FE_WAITING)
+        if (state == PAS_FE_WAITING || state == PAS_FE_ARRIVING)
             continue;
         if (state == PAS_FE_IDLE)
             limit = drain ? 0 : table->idle_ms;

@@ -25,6 +25,7 @@ enum pas_fe_state {
     PAS_FE_WAITING,   /* somebody of ours works on it */
     PAS_FE_WRITING,   /* from the answer's first byte to its last: request_timeout */
     PAS_FE_CLOSING,   /* shut down by the reaper */
+    PAS_FE_ARRIVING,  /* accepted, on its way to its HTTP thread */
 };
 
 struct pas_fe_address; /* private */
@@ -51,9 +52,12 @@ size_t pas_fe_connections_len(struct pas_fe_connections *table);
 
 /** Whether one more connection of @p address is taken; makes room when the table is full. */
 bool pas_fe_connections_admit(struct pas_fe_connections *table, const struct sockaddr *address);
-/** Enter a connection; NULL when there is no room (the caller shuts it down). */
-struct pas_fe_connection *pas_fe_connections_open(
+/** Enter a connection that was accepted, in PAS_FE_ARRIVING; false when there is no room. */
+BH_MUST_USE bool pas_fe_connections_open(
     struct pas_fe_connections *table, int fd, const struct sockaddr *address);
+/** The connection that was entered under @p fd and is still open; NULL when there is none. */
+struct pas_fe_connection *pas_fe_connections_find(struct pas_fe_connections *table, int fd);
+/** To be called before the descriptor is closed. */
 void pas_fe_connections_close(struct pas_fe_connection *connection);
 
 /** The connection is in @p state from now on. */

@@ -4,8 +4,8 @@
  * own TLS key, bounds what clients may use, and passes bodies on unread; it never parses evidence.
  *
  * HTTP runs on libmicrohttpd's threads, one per core. A request that verifier or authority must
- * answer is sent to them from its HTTP thread and its connection suspended; the main thread owns
- * the channels, receives the answers and resumes the connections.
+ * answer is sent to them from its HTTP thread and its connection suspended; the main thread accepts
+ * connections, owns the channels, receives the answers and resumes the connections.
  *
  * What a client may use:
  * - Every request except /healthz takes a token of its address (rate_per_second, rate_burst): GETs
@@ -28,16 +28,9 @@
 #include "config.h"
 
 #include <microhttpd.h>
-#include <pthread.h>
 
 #define PAS_FE_BODIES_MAX ((size_t)64 * 1024 * 1024)
 #define PAS_FE_DISCARD_MAX ((size_t)1024 * 1024) /* of a body that is refused already */
-
-enum pas_fe_gate {
-    PAS_FE_GATE_SHUT, /* nobody is taken in before the process is confined */
-    PAS_FE_GATE_OPEN,
-    PAS_FE_GATE_REFUSE, /* the start failed */
-};
 
 struct pas_fe {
     struct pas_config config;
@@ -46,12 +39,10 @@ struct pas_fe {
     struct pas_fe_connections *connections;
     struct pas_fe_tls *tls;
     struct MHD_Daemon *daemon;
-    int listener; /* -1 when it belongs to the daemon or is not there */
+    int listener;             /* -1 once it is closed */
+    uint64_t accept_after_ms; /* descriptors had run out */
     atomic_bool draining;
     atomic_size_t bodies; /* bytes of request bodies held */
-    pthread_mutex_t gate_lock;
-    pthread_cond_t gate_moved;
-    enum pas_fe_gate gate;
 };
 
 struct pas_fe_request {
@@ -79,11 +70,12 @@ struct pas_fe_request {
 
 /* ---- server.c ---- */
 
-/** Start the HTTP threads on fe->listener. Connections are taken once the gate opens. */
+/** Start the HTTP threads. */
 BH_MUST_USE enum bh_err pas_fe_server_start(struct pas_fe *fe, struct bh_diag *diag);
-void pas_fe_server_gate(struct pas_fe *fe, enum pas_fe_gate gate);
-/** Take no new connection and close the listening socket; what is there goes on. */
-void pas_fe_server_quiesce(struct pas_fe *fe);
+/** The descriptor to wait for, or -1 when nothing is to be accepted now. */
+int pas_fe_server_listener(const struct pas_fe *fe);
+/** Accept what waits at the listening socket and hand it to the HTTP threads. */
+void pas_fe_server_accept(struct pas_fe *fe);
 /** End the HTTP threads. The hub must be abandoned first. */
 void pas_fe_server_stop(struct pas_fe *fe);
 

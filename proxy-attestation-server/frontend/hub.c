@@ -339,17 +339,20 @@ is_broken(struct pas_fe_hub *hub, const struct pas_fe_peer *peer)
 }
 
 enum bh_err
-pas_fe_hub_step(struct pas_fe_hub *hub, int control_fd, int timeout_ms, bool *ret_control)
+pas_fe_hub_step(struct pas_fe_hub *hub, const int others[PAS_FE_OTHERS], int timeout_ms,
+    bool ret_readable[PAS_FE_OTHERS])
 {
-    struct pollfd polled[PEERS_MAX + 2];
+    struct pollfd polled[PEERS_MAX + 1 + PAS_FE_OTHERS];
     struct pas_fe_peer *peers[PEERS_MAX];
     const size_t n = collect(hub, polled, peers);
     uint64_t count;
 
     polled[n] = (struct pollfd){.fd = hub->wake, .events = POLLIN};
-    polled[n + 1] = (struct pollfd){.fd = control_fd, .events = POLLIN};
-    *ret_control = false;
-    if (poll(polled, (nfds_t)(n + 2), timeout_ms) < 0)
+    for (size_t i = 0; i < PAS_FE_OTHERS; i++) {
+        polled[n + 1 + i] = (struct pollfd){.fd = others[i], .events = POLLIN};
+        ret_readable[i] = false;
+    }
+    if (poll(polled, (nfds_t)(n + 1 + PAS_FE_OTHERS), timeout_ms) < 0)
         return errno == EINTR ? BH_OK : BH_ERR_IO;
     if (polled[n].revents != 0 && read(hub->wake, &count, sizeof(count)) < 0 && errno != EAGAIN)
         return BH_ERR_IO;
@@ -361,6 +364,7 @@ pas_fe_hub_step(struct pas_fe_hub *hub, int control_fd, int timeout_ms, bool *re
         if (peers[i]->ipc != NULL && is_broken(hub, peers[i]))
             end_peer(hub, peers[i], "it does not answer");
     }
-    *ret_control = polled[n + 1].revents != 0;
+    for (size_t i = 0; i < PAS_FE_OTHERS; i++)
+        ret_readable[i] = polled[n + 1 + i].revents != 0;
     return BH_OK;
 }

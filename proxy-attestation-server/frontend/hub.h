@@ -77,9 +77,13 @@ BH_MUST_USE enum bh_err pas_fe_hub_link(
 /** UNLINK: nothing new for @p id. */
 void pas_fe_hub_unlink(struct pas_fe_hub *hub, uint64_t id);
 
-/** Wait up to @p timeout_ms for messages and handle them. @p control_fd is waited for too. */
-BH_MUST_USE enum bh_err pas_fe_hub_step(
-    struct pas_fe_hub *hub, int control_fd, int timeout_ms, bool *ret_control);
+#define PAS_FE_OTHERS 2
+/**
+ * Wait up to @p timeout_ms for messages and handle them. @p others (-1: none) are waited for too;
+ * @p ret_readable says which of them have something.
+ */
+BH_MUST_USE enum bh_err pas_fe_hub_step(struct pas_fe_hub *hub, const int others[PAS_FE_OTHERS],
+    int timeout_ms, bool ret_readable[PAS_FE_OTHERS]);
 /** Refuse what waits for too long; give up verifiers that hold a request for far too long. */
 void pas_fe_hub_expire(struct pas_fe_hub *hub);
 /** Refuse all that waits: the server stops. */

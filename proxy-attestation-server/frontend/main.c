@@ -152,7 +152,8 @@ begin_drain(struct pas_fe *fe)
 {
     bh_log(BH_LOG_INFO, "draining", NULL);
     atomic_store(&fe->draining, true);
-    pas_fe_server_quiesce(fe);
+    (void)close(fe->listener);
+    fe->listener = -1;
     return DRAINS;
 }
 
@@ -215,12 +216,16 @@ loop(struct pas_fe *fe, struct pas_child *child)
 {
     uint64_t ticked = 0;
     enum ending now = GOES_ON;
-    bool control;
+    bool readable[PAS_FE_OTHERS];
 
     while (now == GOES_ON || now == DRAINS) {
-        if (pas_fe_hub_step(fe->hub, bh_ipc_fd(child->control), TICK_MS, &control) != BH_OK)
+        const int others[PAS_FE_OTHERS] = {bh_ipc_fd(child->control), pas_fe_server_listener(fe)};
+
+        if (pas_fe_hub_step(fe->hub, others, TICK_MS, readable) != BH_OK)
             return ENDS_BADLY;
-        if (control)
+        if (readable[1])
+            pas_fe_server_accept(fe);
+        if (readable[0])
             now = read_control(fe, child, now);
         if (pas_fe_now_ms() - ticked >= TICK_MS || now == DRAINS) {
             ticked = pas_fe_now_ms();
@@ -235,7 +240,6 @@ loop(struct pas_fe *fe, struct pas_child *child)
 static void
 tear_down(struct pas_fe *fe)
 {
-    pas_fe_server_gate(fe, PAS_FE_GATE_REFUSE);
     if (fe->hub != NULL)
         pas_fe_hub_abandon(fe->hub);
     pas_fe_server_stop(fe);
@@ -244,8 +248,6 @@ tear_down(struct pas_fe *fe)
     pas_fe_hub_free(fe->hub);
     pas_fe_connections_free(fe->connections);
     pas_fe_tls_free(fe->tls);
-    (void)pthread_cond_destroy(&fe->gate_moved);
-    (void)pthread_mutex_destroy(&fe->gate_lock);
     free(fe);
 }
 
@@ -260,14 +262,11 @@ pas_frontend_main(void)
     if (fe == NULL)
         return 1;
     fe->listener = -1;
-    (void)pthread_mutex_init(&fe->gate_lock, NULL);
-    (void)pthread_cond_init(&fe->gate_moved, NULL);
     if (pas_child_start(PAS_FRONTEND, &child, &diag) != BH_OK ||
         set_up(fe, &child, &diag) != BH_OK || collect(fe, &child, &diag) != BH_OK ||
         confine(fe, &child, &diag) != BH_OK) {
         code = pas_child_failed(&child, &diag);
     } else {
-        pas_fe_server_gate(fe, PAS_FE_GATE_OPEN);
         code = loop(fe, &child) == ENDS_WELL ? 0 : 1;
         bh_log(BH_LOG_INFO, "stopped", NULL);
     }

@@ -9,42 +9,14 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define CONNECTION_MEMORY                                                                          \
     ((size_t)32 * 1024) /* half of it is the read buffer, which bounds headers */
 #define THREADS_MAX 64
-
-void
-pas_fe_server_gate(struct pas_fe *fe, enum pas_fe_gate gate)
-{
-    (void)pthread_mutex_lock(&fe->gate_lock);
-    fe->gate = gate;
-    (void)pthread_cond_broadcast(&fe->gate_moved);
-    (void)pthread_mutex_unlock(&fe->gate_lock);
-}
-
-static bool
-pass_gate(struct pas_fe *fe)
-{
-    bool open;
-
-    (void)pthread_mutex_lock(&fe->gate_lock);
-    while (fe->gate == PAS_FE_GATE_SHUT)
-        (void)pthread_cond_wait(&fe->gate_moved, &fe->gate_lock);
-    open = fe->gate == PAS_FE_GATE_OPEN;
-    (void)pthread_mutex_unlock(&fe->gate_lock);
-    return open;
-}
-
-static enum MHD_Result
-on_accept(void *cls, const struct sockaddr *address, socklen_t len)
-{
-    struct pas_fe *fe = cls;
-
-    (void)len;
-    return pass_gate(fe) && pas_fe_connections_admit(fe->connections, address) ? MHD_YES : MHD_NO;
-}
+#define ACCEPT_MAX 64 /* at a time: answers wait meanwhile */
+#define ACCEPT_PAUSE_MS 200
 
 /* In place of recv(): the first byte of a request starts its clock. */
 static ssize_t
@@ -109,11 +81,9 @@ on_open(struct pas_fe *fe, struct MHD_Connection *connection, void **context)
 {
     const int fd =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    const struct sockaddr *address =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
     gnutls_session_t session =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session;
-    struct pas_fe_connection *client = pas_fe_connections_open(fe->connections, fd, address);
+    struct pas_fe_connection *client = pas_fe_connections_find(fe->connections, fd);
 
     *context = client;
     gnutls_session_set_ptr(session, fe);
@@ -121,6 +91,7 @@ on_open(struct pas_fe *fe, struct MHD_Connection *connection, void **context)
         (void)shutdown(fd, SHUT_RDWR);
         return;
     }
+    pas_fe_connection_mark(client, PAS_FE_HANDSHAKE);
     gnutls_transport_set_ptr2(session, client, (gnutls_transport_ptr_t)(intptr_t)fd);
     gnutls_transport_set_pull_function(session, pull);
     gnutls_transport_set_pull_timeout_function(session, pull_timeout);
@@ -182,29 +153,63 @@ pas_fe_server_start(struct pas_fe *fe, struct bh_diag *diag)
     MHD_set_panic_func(on_panic, NULL);
     /* The library splits its limit evenly among threads, and connections do not: ours is the limit.
      */
-    fe->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO, 0,
-        on_accept, fe, pas_fe_handle, fe, MHD_OPTION_LISTEN_SOCKET, fe->listener,
-        MHD_OPTION_THREAD_POOL_SIZE, n > 1 ? n : 0, MHD_OPTION_CONNECTION_LIMIT, limit * n,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
-        MHD_OPTION_HTTPS_CERT_CALLBACK, on_certificate, MHD_OPTION_HTTPS_PRIORITIES,
-        pas_fe_tls_priorities(fe->config.tls12), MHD_OPTION_NOTIFY_CONNECTION, on_connection, fe,
-        MHD_OPTION_NOTIFY_COMPLETED, pas_fe_completed, fe, MHD_OPTION_UNESCAPE_CALLBACK,
-        no_unescape, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    fe->daemon =
+        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME |
+                             MHD_USE_TURBO | MHD_USE_NO_LISTEN_SOCKET,
+            0, NULL, NULL, pas_fe_handle, fe, MHD_OPTION_THREAD_POOL_SIZE, n > 1 ? n : 0,
+            MHD_OPTION_CONNECTION_LIMIT, limit * n, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+            CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_HTTPS_CERT_CALLBACK,
+            on_certificate, MHD_OPTION_HTTPS_PRIORITIES, pas_fe_tls_priorities(fe->config.tls12),
+            MHD_OPTION_NOTIFY_CONNECTION, on_connection, fe, MHD_OPTION_NOTIFY_COMPLETED,
+            pas_fe_completed, fe, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL,
+            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     if (fe->daemon == NULL)
         return bh_fail(
             diag, BH_ERR_INTERNAL, "the HTTP library does not start: %s", strerror(errno));
-    fe->listener = -1;
     return BH_OK;
 }
 
-void
-pas_fe_server_quiesce(struct pas_fe *fe)
+int
+pas_fe_server_listener(const struct pas_fe *fe)
 {
-    const MHD_socket listener = MHD_quiesce_daemon(fe->daemon);
+    return pas_fe_now_ms() < fe->accept_after_ms ? -1 : fe->listener;
+}
 
-    if (listener != MHD_INVALID_SOCKET)
-        (void)close(listener);
+static void
+take_in(struct pas_fe *fe, int fd, const struct sockaddr *address, socklen_t len)
+{
+    if (!pas_fe_connections_admit(fe->connections, address) ||
+        !pas_fe_connections_open(fe->connections, fd, address)) {
+        (void)close(fd);
+        return;
+    }
+    /* On failure the library has closed the descriptor: see pas_fe_connections_open(). */
+    (void)MHD_add_connection(fe->daemon, fd, address, len);
+}
+
+/*
+ * Here and not in the library: its threads would share the work unevenly, and taking the socket
+ * back from them (MHD_quiesce_daemon) can end the process when a thread sees it at the same moment.
+ */
+void
+pas_fe_server_accept(struct pas_fe *fe)
+{
+    for (int i = 0; i < ACCEPT_MAX; i++) {
+        struct sockaddr_storage from;
+        socklen_t len = sizeof(from);
+        const int fd =
+            accept4(fe->listener, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            take_in(fe, fd, (struct sockaddr *)&from, len);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            bh_log(BH_LOG_WARNING, "accept", "reason", strerror(errno), NULL);
+            fe->accept_after_ms = pas_fe_now_ms() + ACCEPT_PAUSE_MS;
+            return;
+        } else if (errno == EAGAIN) {
+            return;
+        }
+    }
 }
 
 void

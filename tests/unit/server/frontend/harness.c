@@ -4,6 +4,7 @@
 #include "core/x509.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <openssl/pem.h>
 #include <poll.h>
 #include <signal.h>
@@ -116,9 +117,18 @@ listener(int *ret_port)
 static void
 become_child(int control, int log)
 {
+    const char *other = getenv("BH_FRONTEND_CHILD");
+
     (void)dup2(log, STDERR_FILENO);
-    (void)dup2(control, PAS_CONTROL_FD);
+    if (control == PAS_CONTROL_FD)
+        (void)fcntl(control, F_SETFD, 0);
+    else
+        (void)dup2(control, PAS_CONTROL_FD);
     closefrom(PAS_CONTROL_FD + 1);
+    if (other != NULL) {
+        (void)execl(other, other, (char *)NULL);
+        _exit(98);
+    }
     _exit(child_end(pas_frontend_main()));
 }
 
@@ -149,7 +159,6 @@ bench_start(struct bench *b, size_t verifiers, const char *config)
     pair(fds);
     b->log = memfd_create("log", MFD_CLOEXEC);
     cr_assert_geq(b->log, 0);
-    /* The child's end is moved away from the descriptor that dup2() is about to take. */
     if ((b->pid = fork()) == 0)
         become_child(fds[1], b->log);
     cr_assert_gt(b->pid, 0);

@@ -9,8 +9,6 @@
 
 static struct reply r;
 
-TestSuite(life, .timeout = 60);
-
 static bool
 server_is(const struct client *c, const char *cn)
 {

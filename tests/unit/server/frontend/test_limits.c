@@ -11,8 +11,6 @@
 
 static struct reply r;
 
-TestSuite(limits, .timeout = 120);
-
 static char *
 long_body(size_t len)
 {

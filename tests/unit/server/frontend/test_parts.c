@@ -41,6 +41,15 @@ v6(const char *text)
     return in6;
 }
 
+/* The descriptors are never touched here: they only have to differ. */
+static struct pas_fe_connection *
+enter(struct pas_fe_connections *table, int fd, const void *address)
+{
+    if (!pas_fe_connections_open(table, fd, address))
+        return NULL;
+    return pas_fe_connections_find(table, fd);
+}
+
 static struct pas_fe_connections *
 table_of(int64_t connections, int64_t per_address, int64_t rate, struct pas_fe_metrics *metrics)
 {
@@ -65,14 +74,14 @@ Test(parts, an_ipv6_network_is_one_address)
     struct sockaddr_in plain = v4(0xc0000201);
     struct pas_fe_connection *conn[4];
 
-    conn[0] = pas_fe_connections_open(table, 1000, (struct sockaddr *)&a);
-    conn[1] = pas_fe_connections_open(table, 1001, (struct sockaddr *)&b);
+    conn[0] = enter(table, 1000, &a);
+    conn[1] = enter(table, 1001, &b);
     cr_assert_str_eq(conn[1]->peer, "2001:db8::2");
     cr_assert(!pas_fe_connections_admit(table, (struct sockaddr *)&a));
     cr_assert(pas_fe_connections_admit(table, (struct sockaddr *)&c));
     cr_assert_eq(atomic_load(&metrics.ends[PAS_FE_END_ADDRESS]), 1);
-    conn[2] = pas_fe_connections_open(table, 1002, (struct sockaddr *)&mapped);
-    conn[3] = pas_fe_connections_open(table, 1003, (struct sockaddr *)&plain);
+    conn[2] = enter(table, 1002, &mapped);
+    conn[3] = enter(table, 1003, &plain);
     cr_assert_str_eq(conn[2]->peer, "192.0.2.1");
     cr_assert(!pas_fe_connections_admit(table, (struct sockaddr *)&plain));
     for (size_t i = 0; i < 4; i++)
@@ -91,7 +100,7 @@ Test(parts, addresses_are_remembered_and_forgotten)
     struct pas_fe_connection *c;
     unsigned after = 0;
 
-    c = pas_fe_connections_open(table, 1000, (struct sockaddr *)&greedy);
+    c = enter(table, 1000, &greedy);
     cr_assert(pas_fe_connection_token(c, &after));
     cr_assert(pas_fe_connection_token(c, &after));
     cr_assert(!pas_fe_connection_token(c, &after));
@@ -99,16 +108,16 @@ Test(parts, addresses_are_remembered_and_forgotten)
     pas_fe_connections_close(c);
     for (uint32_t i = 0; i < 8000; i++) {
         struct sockaddr_in other = v4(100 + i);
-        pas_fe_connections_close(pas_fe_connections_open(table, 1001, (struct sockaddr *)&other));
+        pas_fe_connections_close(enter(table, 1001, &other));
     }
-    c = pas_fe_connections_open(table, 1000, (struct sockaddr *)&greedy);
+    c = enter(table, 1000, &greedy);
     cr_assert(!pas_fe_connection_token(c, &after));
     pas_fe_connections_close(c);
     for (uint32_t i = 0; i < 20000; i++) {
         struct sockaddr_in other = v4(100000 + i);
-        pas_fe_connections_close(pas_fe_connections_open(table, 1001, (struct sockaddr *)&other));
+        pas_fe_connections_close(enter(table, 1001, &other));
     }
-    c = pas_fe_connections_open(table, 1000, (struct sockaddr *)&greedy);
+    c = enter(table, 1000, &greedy);
     cr_assert(pas_fe_connection_token(c, &after));
     pas_fe_connections_close(c);
     pas_fe_connections_free(table);
@@ -123,14 +132,33 @@ Test(parts, a_full_table_takes_no_more)
     size_t n = 0;
 
     while (n < BH_COUNT(held) && pas_fe_connections_admit(table, (struct sockaddr *)&a)) {
-        held[n] = pas_fe_connections_open(table, 100000, (struct sockaddr *)&a);
+        held[n] = enter(table, (int)n, &a);
         cr_assert_not_null(held[n]);
         pas_fe_connection_mark(held[n++], PAS_FE_WAITING);
     }
     cr_assert_eq(n, pas_fe_connections_max(table));
-    cr_assert_null(pas_fe_connections_open(table, 100000, (struct sockaddr *)&a));
+    cr_assert_null(enter(table, 2000, &a));
     cr_assert_eq(atomic_load(&metrics.ends[PAS_FE_END_EVICTED]), 0);
     while (n > 0)
         pas_fe_connections_close(held[--n]);
+    pas_fe_connections_free(table);
+}
+
+/* A descriptor that comes again was closed in between, whoever forgot to say so. */
+Test(parts, a_descriptor_is_entered_once)
+{
+    static struct pas_fe_metrics metrics;
+    struct pas_fe_connections *table = table_of(10, 10, 0, &metrics);
+    struct sockaddr_in a = v4(1), b = v4(2);
+
+    cr_assert_not_null(enter(table, 7, &a));
+    cr_assert_str_eq(enter(table, 7, &b)->peer, "0.0.0.2");
+    cr_assert_eq(pas_fe_connections_len(table), 1);
+    pas_fe_connections_close(pas_fe_connections_find(table, 7));
+    cr_assert_null(pas_fe_connections_find(table, 7));
+    cr_assert_null(pas_fe_connections_find(table, -1));
+    cr_assert_null(pas_fe_connections_find(table, 1 << 30));
+    cr_assert(!pas_fe_connections_open(table, 1 << 30, (struct sockaddr *)&a));
+    cr_assert_eq(pas_fe_connections_len(table), 0);
     pas_fe_connections_free(table);
 }

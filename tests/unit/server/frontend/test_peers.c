@@ -10,8 +10,6 @@
 
 static struct reply r;
 
-TestSuite(peers, .timeout = 120);
-
 static void
 end(struct bh_ipc **ipc)
 {

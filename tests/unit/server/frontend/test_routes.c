@@ -10,8 +10,6 @@
 
 static struct reply r;
 
-TestSuite(routes, .timeout = 60);
-
 Test(routes, health_is_answered_alone)
 {
     struct bench b;
