@@ -168,7 +168,7 @@ read_spki(const char *path, uint8_t *out, size_t cap, size_t *ret_len, struct bh
 
     if ((e = bh_file_read(path, 16 * 1024, &bytes, &len, diag)) != BH_OK)
         return e;
-    if (len > 10 && memcmp(bytes, "-----BEGIN", 10) == 0) {
+    if (len > 10 && strncmp((const char *)bytes, "-----BEGIN", 10) == 0) {
         bio = BIO_new_mem_buf(bytes, (int)len);
         key = bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
         e = key != NULL ? BH_OK

@@ -16,7 +16,7 @@ find_endorsed(void *arg, const char *platform, const uint8_t key[32], struct ev_
     const struct court *court = arg;
 
     for (size_t i = 0; i < court->endorsed_len; i++)
-        if (memcmp(court->endorsed[i].key, key, 32) == 0) {
+        if (bh_span_equal(bh_span(court->endorsed[i].key, 32), bh_span(key, 32))) {
             *ret_e = court->endorsed[i].e;
             return BH_OK;
         }
