@@ -176,7 +176,7 @@ pas_reload_refused(struct pas_server *s, struct pas_proc *p, const struct bh_dia
 
     if (prepared || (s->reload == PAS_RELOAD_AUTHORITY && p->role == PAS_AUTHORITY))
         abandon(s, diag);
-    else
+    else if (pas_proc_in_force(s, p)) /* the others of an abandoned bank say the same again */
         bh_log_diag(BH_LOG_ERROR, "child-refused", diag);
 }
 

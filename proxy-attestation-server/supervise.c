@@ -198,16 +198,16 @@ hear(struct pas_server *s, struct pas_proc *p)
 /* ---- ends and restarts ---- */
 
 static void
-log_end(const struct pas_proc *p, pid_t ended, int status)
+log_end(const struct pas_server *s, const struct pas_proc *p, pid_t ended, int status)
 {
     char pid[24], number[24];
     const bool killed = WIFSIGNALED(status);
-    const bool wanted = p->state != PAS_PROC_DRAINING;
+    const bool told = p->state == PAS_PROC_DRAINING || s->phase == PAS_PHASE_FAILED;
 
     (void)snprintf(pid, sizeof(pid), "%ld", (long)ended);
     (void)snprintf(number, sizeof(number), "%d", killed ? WTERMSIG(status) : WEXITSTATUS(status));
-    bh_log(wanted ? BH_LOG_ERROR : BH_LOG_INFO, "child-ended", "role", pas_role_name(p->role),
-        "#pid", pid, killed ? "#signal" : "#exit", number, NULL);
+    bh_log(told ? BH_LOG_INFO : BH_LOG_ERROR, "child-ended", "role", pas_role_name(p->role), "#pid",
+        pid, killed ? "#signal" : "#exit", number, NULL);
 }
 
 /* The first restart is at once; then ever later, until one runs long. */
@@ -233,7 +233,7 @@ has_ended(struct pas_server *s, struct pas_proc *p, int status)
     p->pid = 0; /* may be somebody else's from here on */
     /* What it said last may still lie in the channel: the reason. */
     hear(s, p);
-    log_end(p, ended, status);
+    log_end(s, p, ended, status);
     bh_ipc_free(p->control);
     p->control = NULL;
     if (s->phase == PAS_PHASE_STARTING) {
