@@ -40,6 +40,8 @@ enum ev_cca_realm_claim {
 
 struct ev_cca_token {
     bool lone_platform; /* a platform token without a realm token: never bound, never appraised */
+    struct bh_span
+        key_attestation; /* PARSEC: an encoded item whose hash the challenge is; else empty */
     struct bh_cose platform_cose;
     struct ev_arm_value platform[EV_CCA_P_CLAIMS];
     struct ev_arm_components software;

@@ -87,6 +87,11 @@ Test(arm_mutations, cca_cmw)
     walk_token("cca/tfm-cmw907-realm2.cbor", "cca/cpak-fvp-p384.pub.pem", CCA, 7);
 }
 
+Test(arm_mutations, cca_parsec)
+{
+    walk_token("cca/parsec-cca-evidence.cbor", "cca/cpak-veraison-acme-p256.pub.pem", NULL, 7);
+}
+
 /* ---- claims that a signer may choose freely ---- */
 
 /* What is well-formed prints its claims, and what is not says why; neither crashes. */

@@ -440,6 +440,36 @@ Test(arm_vectors, a_platform_token_alone_binds_nothing)
     free(file);
 }
 
+/* PARSEC's own form, for people who look at such a file; an enrolment cannot use it. */
+Test(arm_vectors, parsec_as_it_is)
+{
+    static struct ev_report report;
+    struct ev_evidence *ev = NULL;
+    struct endorser endorser;
+    uint8_t binding[BH_BINDING_LEN] = {0};
+
+    if (bh_vectors() == NULL)
+        return;
+    endorser = endorser_of(ACME);
+    const struct ev_trust trust = trust_in(&endorser);
+    size_t len;
+    uint8_t *file = bh_vector("cca/parsec-cca-evidence.cbor", &len);
+    cr_assert_eq(judge(bh_span(file, len), NULL, &trust, &report, &ev), BH_OK, "%s: %s",
+        report.diag.check, report.diag.found);
+    cr_expect_eq(ev_bind(ev, binding, bh_span_none(), &report), BH_ERR_BINDING);
+    ev_evidence_free(ev);
+    must_refuse(bh_span(file, len), CCA_TYPE, &trust, BH_ERR_EVIDENCE_MALFORMED, "arm-cca.encoding",
+        "PARSEC's map as an EAT collection");
+    for (size_t i = 0; i + 8 < len; i++)
+        if (memcmp(file + i, "\x00\x01\x02\x03\x04\x05", 6) == 0) {
+            file[i] ^= 1; /* the nonce of the key attestation */
+            break;
+        }
+    must_refuse(bh_span(file, len), NULL, &trust, BH_ERR_NOT_AUTHENTIC, "arm-cca.key_attestation",
+        "another key attestation");
+    free(file);
+}
+
 Test(arm_vectors, parsec_challenge_is_the_hash_of_the_key_attestation)
 {
     static struct ev_report report;
