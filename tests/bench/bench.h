@@ -5,6 +5,7 @@
 
 #include "core/err.h"
 #include "simulator/device.h"
+#include "support/server.h"
 
 #include <sys/types.h>
 
@@ -19,32 +20,12 @@ double bench_thread_cpu_us(void);
 
 /* ---- process.c: a server of the bench's own ---- */
 
-#define BENCH_PIDS_MAX 64
-
-struct bench_server {
-    char dir[256];  /* the temporary folder around everything */
-    char home[300]; /* the server's folder */
-    char url[128];
-    char *roots; /* PEM, malloc'ed */
-    size_t roots_len;
-    pid_t parent;
-    size_t len; /* parent and children */
-    struct {
-        pid_t pid;
-        char role[16]; /* "parent", "frontend", ... */
-    } processes[BENCH_PIDS_MAX];
-};
-
 /** `beachhead-server init --allow-simulated` in a temporary folder, without a rate limit. */
-BH_MUST_USE enum bh_err bench_server_init(struct bench_server *ret_server, struct bh_diag *diag);
-/** `beachhead-server run`; returns when it accepts requests. */
-BH_MUST_USE enum bh_err bench_server_start(struct bench_server *server, struct bh_diag *diag);
-/** End it, and remove the folder. Takes one that was never started. */
-void bench_server_end(struct bench_server *server);
+BH_MUST_USE enum bh_err bench_server_init(struct bh_test_server *ret_server, struct bh_diag *diag);
 /** CPU time of all its processes and their threads, alive or ended, in microseconds. */
-double bench_server_cpu_us(const struct bench_server *server);
+double bench_server_cpu_us(const struct bh_test_server *server);
 /** Resident size in KiB of the largest process of @p role. */
-long bench_server_rss_kib(const struct bench_server *server, const char *role);
+long bench_server_rss_kib(const struct bh_test_server *server, const char *role);
 /** CPU time of one process. */
 double bench_process_cpu_us(pid_t pid);
 
@@ -52,13 +33,13 @@ double bench_process_cpu_us(pid_t pid);
 
 struct bench_client; /* a device, a key, a connection, and prepared requests */
 
-BH_MUST_USE enum bh_err bench_client_new(const struct bench_server *server, const char *platform,
+BH_MUST_USE enum bh_err bench_client_new(const struct bh_test_server *server, const char *platform,
     uint32_t instance, const char *workload, struct bench_client **ret_client,
     struct bh_diag *diag);
 void bench_client_free(struct bench_client *client);
 /** Point it at the running server. Devices are made, and admitted, before the server starts. */
 BH_MUST_USE enum bh_err bench_client_connect(
-    struct bench_client *client, const struct bench_server *server, struct bh_diag *diag);
+    struct bench_client *client, const struct bh_test_server *server, struct bh_diag *diag);
 /** Fetch @p n challenges and build the bodies of as many requests. */
 BH_MUST_USE enum bh_err bench_client_prepare(
     struct bench_client *client, size_t n, struct bh_diag *diag);
@@ -77,7 +58,7 @@ BH_MUST_USE enum bh_err bench_crypto_evidence_us(
     const char *platform, double *ret_us, struct bh_diag *diag);
 /** T: server CPU of two HTTPS keep-alive requests of these sizes, answered by a handler that does
  * nothing. */
-BH_MUST_USE enum bh_err bench_transport_us(const struct bench_server *server, size_t request,
+BH_MUST_USE enum bh_err bench_transport_us(const struct bh_test_server *server, size_t request,
     size_t reply, double *ret_us, struct bh_diag *diag);
 
 #endif

@@ -26,7 +26,7 @@ struct bench_client {
 };
 
 static enum bh_err
-admit(const struct bench_server *server, struct agent_device *device, const char *workload,
+admit(const struct bh_test_server *server, struct agent_device *device, const char *workload,
     struct bh_diag *diag)
 {
     return agent_device_admit(device, server->home, workload, "bench.example", diag);
@@ -34,7 +34,7 @@ admit(const struct bench_server *server, struct agent_device *device, const char
 
 /* Devices are admitted before the server starts; the connection is made with the first request. */
 enum bh_err
-bench_client_new(const struct bench_server *server, const char *platform, uint32_t instance,
+bench_client_new(const struct bh_test_server *server, const char *platform, uint32_t instance,
     const char *workload, struct bench_client **ret_client, struct bh_diag *diag)
 {
     struct bench_client *c = calloc(1, sizeof(*c));
@@ -82,7 +82,7 @@ bench_client_free(struct bench_client *client)
 
 enum bh_err
 bench_client_connect(
-    struct bench_client *client, const struct bench_server *server, struct bh_diag *diag)
+    struct bench_client *client, const struct bh_test_server *server, struct bh_diag *diag)
 {
     return bh_http_new(
         server->url, bh_span(server->roots, server->roots_len), TIMEOUT_MS, &client->http, diag);

@@ -109,7 +109,7 @@ keep_latencies(struct figures *f, const struct worker *workers, size_t n)
 
 /* Processes of one role, verifiers above all, are summed. */
 static void
-add_role_cpu(const struct bench_server *server, double sign, double out[BH_COUNT(roles)])
+add_role_cpu(const struct bh_test_server *server, double sign, double out[BH_COUNT(roles)])
 {
     for (size_t i = 0; i < BH_COUNT(roles); i++)
         for (size_t k = 0; k < server->len; k++)
@@ -118,7 +118,7 @@ add_role_cpu(const struct bench_server *server, double sign, double out[BH_COUNT
 }
 
 static void
-measure_rss(const struct bench_server *server, long out[BH_COUNT(roles)])
+measure_rss(const struct bh_test_server *server, long out[BH_COUNT(roles)])
 {
     for (size_t i = 0; i < BH_COUNT(roles); i++)
         out[i] = bench_server_rss_kib(server, roles[i]);
@@ -126,7 +126,7 @@ measure_rss(const struct bench_server *server, long out[BH_COUNT(roles)])
 
 /* Rounds until the timed parts sum up to the seconds, or the issuances are done. */
 static enum bh_err
-rounds(const struct bench_server *server, struct worker *workers, size_t clients, double seconds,
+rounds(const struct bh_test_server *server, struct worker *workers, size_t clients, double seconds,
     size_t issuances, struct figures *f, struct bh_diag *diag)
 {
     enum bh_err e = BH_OK;
@@ -154,13 +154,13 @@ rounds(const struct bench_server *server, struct worker *workers, size_t clients
 
 /* The first certificate of the fresh server, and a warm connection for every client. */
 static enum bh_err
-warm_up(struct bench_server *server, struct worker *workers, size_t clients, struct figures *f,
+warm_up(struct bh_test_server *server, struct worker *workers, size_t clients, struct figures *f,
     struct bh_diag *diag)
 {
     const double begin = bench_now_us();
     enum bh_err e;
 
-    if ((e = bench_server_start(server, diag)) != BH_OK)
+    if ((e = bh_test_server_start(server, diag)) != BH_OK)
         return e;
     for (size_t i = 0; i < clients; i++) {
         workers[i].n = 1;
@@ -241,7 +241,7 @@ run(const struct options *o, size_t clients, double seconds, size_t issuances, s
     struct bh_diag *diag)
 {
     struct worker *workers = calloc(clients, sizeof(*workers));
-    struct bench_server server = {0};
+    struct bh_test_server server = {0};
     size_t request = 0, reply = 0;
     enum bh_err e;
 
@@ -259,7 +259,7 @@ run(const struct options *o, size_t clients, double seconds, size_t issuances, s
     }
     for (size_t i = 0; i < clients; i++)
         bench_client_free(workers[i].client);
-    bench_server_end(&server);
+    bh_test_server_end(&server);
     free(workers);
     return e;
 }

@@ -81,8 +81,8 @@ exchange(struct bh_http *http, struct bh_span body, struct bh_diag *diag)
 }
 
 static enum bh_err
-measure(const struct bench_server *server, pid_t pid, uint16_t port, size_t request, double *ret_us,
-    struct bh_diag *diag)
+measure(const struct bh_test_server *server, pid_t pid, uint16_t port, size_t request,
+    double *ret_us, struct bh_diag *diag)
 {
     struct bh_http *http = NULL;
     uint8_t *body = calloc(1, request + 1);
@@ -108,8 +108,8 @@ measure(const struct bench_server *server, pid_t pid, uint16_t port, size_t requ
 }
 
 enum bh_err
-bench_transport_us(const struct bench_server *server, size_t request, size_t reply, double *ret_us,
-    struct bh_diag *diag)
+bench_transport_us(const struct bh_test_server *server, size_t request, size_t reply,
+    double *ret_us, struct bh_diag *diag)
 {
     struct nothing n = {.reply = malloc(reply + CHALLENGE_REPLY), .reply_len = reply};
     uint8_t *cert = NULL, *key = NULL;

@@ -109,7 +109,7 @@ take_policy(struct judge *j, struct bh_span json, struct bh_diag *diag)
 static enum bh_err
 set_up(struct judge *j, const char *platform, struct bh_diag *diag)
 {
-    struct bench_server server = {0};
+    struct bh_test_server server = {0};
     struct agent_device *device = NULL;
     char *cmw = NULL;
     enum bh_err e;
@@ -134,7 +134,7 @@ set_up(struct judge *j, const char *platform, struct bh_diag *diag)
 out:
     free(cmw);
     agent_device_free(device);
-    bench_server_end(&server);
+    bh_test_server_end(&server);
     return e;
 }
 
