@@ -318,6 +318,18 @@ make_room(struct pas_fe_connections *table)
 }
 
 bool
+pas_fe_connections_room(struct pas_fe_connections *table)
+{
+    bool room;
+
+    (void)pthread_mutex_lock(&table->lock);
+    if (!(room = table->free_slots != NULL))
+        make_room(table);
+    (void)pthread_mutex_unlock(&table->lock);
+    return room;
+}
+
+bool
 pas_fe_connections_admit(struct pas_fe_connections *table, const struct sockaddr *address)
 {
     const struct pas_fe_address *a;
@@ -333,7 +345,6 @@ pas_fe_connections_admit(struct pas_fe_connections *table, const struct sockaddr
             &table->metrics->ends[PAS_FE_END_ADDRESS], 1, memory_order_relaxed);
     else if (table->len >= table->limit)
         make_room(table);
-    ok = ok && table->free_slots != NULL;
     (void)pthread_mutex_unlock(&table->lock);
     return ok;
 }

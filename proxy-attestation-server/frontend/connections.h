@@ -50,7 +50,10 @@ void pas_fe_connections_free(struct pas_fe_connections *table);
 size_t pas_fe_connections_max(const struct pas_fe_connections *table);
 size_t pas_fe_connections_len(struct pas_fe_connections *table);
 
-/** Whether one more connection of @p address is taken; makes room when the table is full. */
+/** Whether there is a place for one more; otherwise it should wait in the kernel's queue for a
+ * moment. */
+bool pas_fe_connections_room(struct pas_fe_connections *table);
+/** Whether one more connection of @p address is taken; beyond the limit an older one makes room. */
 bool pas_fe_connections_admit(struct pas_fe_connections *table, const struct sockaddr *address);
 /** Enter a connection that was accepted, in PAS_FE_ARRIVING; false when there is no room. */
 BH_MUST_USE bool pas_fe_connections_open(

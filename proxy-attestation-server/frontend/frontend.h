@@ -40,7 +40,7 @@ struct pas_fe {
     struct pas_fe_tls *tls;
     struct MHD_Daemon *daemon;
     int listener;             /* -1 once it is closed */
-    uint64_t accept_after_ms; /* descriptors had run out */
+    uint64_t accept_after_ms; /* descriptors or places had run out */
     atomic_bool draining;
     atomic_size_t bodies; /* bytes of request bodies held */
 };
@@ -72,8 +72,8 @@ struct pas_fe_request {
 
 /** Start the HTTP threads. */
 BH_MUST_USE enum bh_err pas_fe_server_start(struct pas_fe *fe, struct bh_diag *diag);
-/** The descriptor to wait for, or -1 when nothing is to be accepted now. */
-int pas_fe_server_listener(const struct pas_fe *fe);
+/** How long nothing is to be accepted yet. */
+uint64_t pas_fe_server_wait_ms(const struct pas_fe *fe);
 /** Accept what waits at the listening socket and hand it to the HTTP threads. */
 void pas_fe_server_accept(struct pas_fe *fe);
 /** End the HTTP threads. The hub must be abandoned first. */

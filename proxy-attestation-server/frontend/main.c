@@ -219,9 +219,12 @@ loop(struct pas_fe *fe, struct pas_child *child)
     bool readable[PAS_FE_OTHERS];
 
     while (now == GOES_ON || now == DRAINS) {
-        const int others[PAS_FE_OTHERS] = {bh_ipc_fd(child->control), pas_fe_server_listener(fe)};
+        const uint64_t wait_ms = pas_fe_server_wait_ms(fe);
+        const int others[PAS_FE_OTHERS] = {
+            bh_ipc_fd(child->control), wait_ms > 0 ? -1 : fe->listener};
 
-        if (pas_fe_hub_step(fe->hub, others, TICK_MS, readable) != BH_OK)
+        if (pas_fe_hub_step(fe->hub, others,
+                wait_ms > 0 && wait_ms < TICK_MS ? (int)wait_ms : TICK_MS, readable) != BH_OK)
             return ENDS_BADLY;
         if (readable[1])
             pas_fe_server_accept(fe);

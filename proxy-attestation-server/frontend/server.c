@@ -17,6 +17,7 @@
 #define THREADS_MAX 64
 #define ACCEPT_MAX 64 /* at a time: answers wait meanwhile */
 #define ACCEPT_PAUSE_MS 200
+#define ROOM_PAUSE_MS 10
 
 /* In place of recv(): the first byte of a request starts its clock. */
 static ssize_t
@@ -169,10 +170,12 @@ pas_fe_server_start(struct pas_fe *fe, struct bh_diag *diag)
     return BH_OK;
 }
 
-int
-pas_fe_server_listener(const struct pas_fe *fe)
+uint64_t
+pas_fe_server_wait_ms(const struct pas_fe *fe)
 {
-    return pas_fe_now_ms() < fe->accept_after_ms ? -1 : fe->listener;
+    const uint64_t now = pas_fe_now_ms();
+
+    return now < fe->accept_after_ms ? fe->accept_after_ms - now : 0;
 }
 
 static void
@@ -197,9 +200,13 @@ pas_fe_server_accept(struct pas_fe *fe)
     for (int i = 0; i < ACCEPT_MAX; i++) {
         struct sockaddr_storage from;
         socklen_t len = sizeof(from);
-        const int fd =
-            accept4(fe->listener, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd;
 
+        if (!pas_fe_connections_room(fe->connections)) {
+            fe->accept_after_ms = pas_fe_now_ms() + ROOM_PAUSE_MS;
+            return;
+        }
+        fd = accept4(fe->listener, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             take_in(fe, fd, (struct sockaddr *)&from, len);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {

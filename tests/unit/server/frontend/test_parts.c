@@ -131,7 +131,8 @@ Test(parts, a_full_table_takes_no_more)
     struct sockaddr_in a = v4(1);
     size_t n = 0;
 
-    while (n < BH_COUNT(held) && pas_fe_connections_admit(table, (struct sockaddr *)&a)) {
+    while (n < BH_COUNT(held) && pas_fe_connections_room(table)) {
+        cr_assert(pas_fe_connections_admit(table, (struct sockaddr *)&a));
         held[n] = enter(table, (int)n, &a);
         cr_assert_not_null(held[n]);
         pas_fe_connection_mark(held[n++], PAS_FE_WAITING);
