@@ -84,12 +84,12 @@ Test(arm_mutations, cca_legacy)
 
 Test(arm_mutations, cca_cmw)
 {
-    walk_token("cca/tfm-cmw907-realm2.cbor", "cca/cpak-fvp-p384.pub.pem", CCA, 7);
+    walk_token("cca/tfm-cmw907-realm2.cbor", "cca/cpak-fvp-p384.pub.pem", CCA, 13);
 }
 
 Test(arm_mutations, cca_parsec)
 {
-    walk_token("cca/parsec-cca-evidence.cbor", "cca/cpak-veraison-acme-p256.pub.pem", NULL, 7);
+    walk_token("cca/parsec-cca-evidence.cbor", "cca/cpak-veraison-acme-p256.pub.pem", NULL, 13);
 }
 
 /* ---- claims that a signer may choose freely ---- */
