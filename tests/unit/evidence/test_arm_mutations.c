@@ -77,9 +77,14 @@ Test(arm_mutations, cca_es256)
     walk_token("cca/veraison-tag399-es256.cbor", "cca/cpak-veraison-acme-p256.pub.pem", CCA, 1);
 }
 
+Test(arm_mutations, cca_cose_key)
+{
+    walk_token("cca/veraison-scheme-good.cbor", "cca/cpak-veraison-acme-p256.pub.pem", CCA, 1);
+}
+
 Test(arm_mutations, cca_legacy)
 {
-    walk_token("cca/rmm-tag399-legacy.cbor", "cca/cpak-fvp-p384.pub.pem", CCA, 1);
+    walk_token("cca/rmm-tag399-legacy.cbor", "cca/cpak-fvp-p384.pub.pem", CCA, 7);
 }
 
 Test(arm_mutations, cca_cmw)
