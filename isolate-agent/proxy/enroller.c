@@ -95,6 +95,14 @@ enrol_in_child(void *arg, int fd)
 
 /* ---- in the agent ---- */
 
+/* Into a field of zeros that the reader has made sure is long enough. */
+static void
+put_text(char *to, struct bh_span text)
+{
+    if (text.len > 0)
+        memcpy(to, text.ptr, text.len);
+}
+
 static enum bh_err
 read_refusal(struct bh_reader *r, uint32_t err, struct bh_diag *diag)
 {
@@ -108,11 +116,11 @@ read_refusal(struct bh_reader *r, uint32_t err, struct bh_diag *diag)
         return bh_fail(diag, BH_ERR_INTERNAL, "enrolment: the child's answer is malformed");
     bh_diag_clear(diag);
     diag->err = (enum bh_err)err;
-    memcpy(diag->check, check.ptr, check.len);
-    memcpy(diag->expected, expected.ptr, expected.len);
-    memcpy(diag->found, found.ptr, found.len);
-    memcpy(diag->detail, detail.ptr, detail.len);
-    memcpy(diag->hint, hint.ptr, hint.len);
+    put_text(diag->check, check);
+    put_text(diag->expected, expected);
+    put_text(diag->found, found);
+    put_text(diag->detail, detail);
+    put_text(diag->hint, hint);
     return diag->err;
 }
 

@@ -178,7 +178,7 @@ run(void *arg)
 }
 
 void
-bh_fake_server_start(struct bh_fake_server *s, uint16_t port)
+bh_fake_server_listen(struct bh_fake_server *s, uint16_t port)
 {
     struct sockaddr_in in = {
         .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
@@ -201,6 +201,14 @@ bh_fake_server_start(struct bh_fake_server *s, uint16_t port)
                getsockname(s->listen_fd, (struct sockaddr *)&in, &len) == 0,
         "listen");
     (void)snprintf(s->url, sizeof(s->url), "https://127.0.0.1:%u", ntohs(in.sin_port));
+    s->listening = true;
+}
+
+void
+bh_fake_server_start(struct bh_fake_server *s, uint16_t port)
+{
+    if (!s->listening)
+        bh_fake_server_listen(s, port);
     atomic_store(&s->stopping, false);
     demand(pthread_create(&s->thread, NULL, run, s) == 0, "thread");
 }
@@ -211,6 +219,7 @@ bh_fake_server_stop(struct bh_fake_server *s)
     atomic_store(&s->stopping, true);
     (void)pthread_join(s->thread, NULL);
     (void)close(s->listen_fd);
+    s->listening = false;
     EVP_PKEY_free(s->key);
     X509_free(s->cert);
 }

@@ -27,12 +27,16 @@ struct bh_fake_server {
     EVP_PKEY *key;
     X509 *cert;
     int listen_fd;
+    bool listening;
     pthread_t thread;
     _Atomic bool stopping;
     char url[64];
 };
 
-/** Start on 127.0.0.1, port @p port (0: a free one); the url is in server->url. */
+/** Listen on 127.0.0.1, port @p port (0: a free one); the url is in server->url. */
+void bh_fake_server_listen(struct bh_fake_server *server, uint16_t port);
+/** Begin to answer; listens first when that was not done: who forks does it before there are
+ * threads. */
 void bh_fake_server_start(struct bh_fake_server *server, uint16_t port);
 void bh_fake_server_stop(struct bh_fake_server *server);
 
