@@ -116,17 +116,14 @@ json_collection(json_t *json, struct storage *st, struct bh_cmw *cmw, struct bh_
 }
 
 enum bh_err
-bh_cmw_from_json(struct bh_span text, struct bh_cmw *ret_cmw, struct bh_diag *diag)
+bh_cmw_from_value(json_t *json, size_t text_len, struct bh_cmw *ret_cmw, struct bh_diag *diag)
 {
-    struct storage st = {.cap = text.len / 4 * 3 + 3};
+    struct storage st = {.cap = text_len / 4 * 3 + 3};
     struct bh_cmw *cmw;
-    json_t *json = NULL;
     enum bh_err e;
 
     if (st.cap > BH_EVIDENCE_MAX)
         st.cap = BH_EVIDENCE_MAX;
-    if ((e = bh_json_parse(text, BH_BODY_MAX, &json, diag)) != BH_OK)
-        return e;
     cmw = calloc(1, sizeof(*cmw));
     st.bytes = malloc(st.cap);
     if (cmw == NULL || st.bytes == NULL) {
@@ -137,7 +134,6 @@ bh_cmw_from_json(struct bh_span text, struct bh_cmw *ret_cmw, struct bh_diag *di
         cmw->count = 1;
         e = json_record(json, &st, &cmw->records[0], diag);
     }
-    json_decref(json);
     if (e == BH_OK) {
         *ret_cmw = *cmw;
         ret_cmw->storage = st.bytes;
@@ -145,6 +141,19 @@ bh_cmw_from_json(struct bh_span text, struct bh_cmw *ret_cmw, struct bh_diag *di
     }
     free(st.bytes);
     free(cmw);
+    return e;
+}
+
+enum bh_err
+bh_cmw_from_json(struct bh_span text, struct bh_cmw *ret_cmw, struct bh_diag *diag)
+{
+    json_t *json = NULL;
+    enum bh_err e;
+
+    if ((e = bh_json_parse(text, BH_BODY_MAX, &json, diag)) != BH_OK)
+        return e;
+    e = bh_cmw_from_value(json, text.len, ret_cmw, diag);
+    json_decref(json);
     return e;
 }
 

@@ -10,6 +10,8 @@
 #include "err.h"
 #include "limits.h"
 
+#include <jansson.h>
+
 #define BH_CMW_TYPE_MAX 160
 #define BH_CMW_LABEL_MAX 32
 #define BH_OID_PE_CMW "1.3.6.1.5.5.7.1.35"
@@ -36,6 +38,10 @@ BH_MUST_USE enum bh_err bh_cmw_from_json(
 /** Read a CMW in CBOR: record array, collection map, or CBOR tag form. */
 BH_MUST_USE enum bh_err bh_cmw_from_cbor(
     struct bh_span in, struct bh_cmw *ret_cmw, struct bh_diag *diag);
+/** bh_cmw_from_json() of a JSON value that was parsed already, as part of a text of @p text_len
+ * bytes. */
+BH_MUST_USE enum bh_err bh_cmw_from_value(
+    json_t *json, size_t text_len, struct bh_cmw *ret_cmw, struct bh_diag *diag);
 void bh_cmw_clear(struct bh_cmw *cmw);
 /** The record with @p label in a collection, or NULL. */
 const struct bh_cmw_record *bh_cmw_find(const struct bh_cmw *cmw, const char *label);

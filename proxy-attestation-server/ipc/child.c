@@ -46,6 +46,7 @@ take_start(struct pas_child *child, struct bh_diag *diag)
 enum bh_err
 pas_child_start(enum pas_role role, struct pas_child *child, struct bh_diag *diag)
 {
+    char name[16];
     enum bh_err e;
 
     memset(child, 0, sizeof(*child));
@@ -61,6 +62,9 @@ pas_child_start(enum pas_role role, struct pas_child *child, struct bh_diag *dia
             "descriptor %d is no control channel: the %s is started "
             "by `beachhead-server run`",
             PAS_CONTROL_FD, pas_role_name(role));
+    /* After the execution of /proc/self/exe it would be "exe". */
+    (void)snprintf(name, sizeof(name), "bh-%s", pas_role_name(role));
+    (void)prctl(PR_SET_NAME, name);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0)
         return bh_fail(diag, BH_ERR_INTERNAL, "prctl: %s", strerror(errno));
     if ((e = bh_ipc_new(PAS_CONTROL_FD, false, &child->control)) != BH_OK)

@@ -98,7 +98,8 @@ decode(struct pas_verifier *v, struct pas_slot *slot, struct work *w, struct bh_
 {
     enum bh_err e;
 
-    e = bh_cmw_from_json(bh_span_str(slot->body.evidence), &w->cmw, diag);
+    e = bh_cmw_from_value(
+        json_object_get(slot->body.json, "evidence"), strlen(slot->body.evidence), &w->cmw, diag);
     if (e != BH_OK) {
         bh_name_check(diag, "request.evidence");
         return e;

@@ -95,6 +95,7 @@ wait_for_value(struct pas_verifier *v, struct pas_value *ret_value)
     struct bh_ipc_msg msg;
     bool got;
 
+    v->authority_waited = true;
     for (;;) {
         if (bh_ipc_receive(v->authority, &msg, &got) != BH_OK)
             return BH_ERR_IO;

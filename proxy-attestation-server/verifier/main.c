@@ -275,7 +275,12 @@ hear_frontend(struct pas_verifier *v)
     struct bh_ipc_msg msg;
     bool got = true;
 
-    while (v->frontend != NULL && free_slot(v) != NULL) {
+    v->frontend_waits = false;
+    while (v->frontend != NULL) {
+        if (free_slot(v) == NULL) {
+            v->frontend_waits = true;
+            return;
+        }
         if (bh_ipc_receive(v->frontend, &msg, &got) != BH_OK) {
             drop_frontend(v);
             return;
@@ -316,25 +321,42 @@ is_idle(const struct pas_verifier *v)
     return true;
 }
 
+static bool
+is_due(const struct pas_verifier *v)
+{
+    for (size_t i = 0; i < PAS_SLOTS; i++)
+        if (v->slots[i].used && v->slots[i].answered)
+            return true;
+    return false;
+}
+
 static int
 work(struct pas_verifier *v)
 {
+    bool late = false; /* something is there to do that poll() does not see */
+
     for (;;) {
         struct pollfd p[3] = {want(v->child.control, true), want(v->authority, true),
             want(v->frontend, free_slot(v) != NULL)};
-        const int n = poll(p, 3, v->draining ? QUIET_MS : -1);
+        const int n = poll(p, 3, late ? 0 : v->draining ? QUIET_MS : -1);
 
         if (n < 0 && errno != EINTR)
             return 1;
-        if (v->draining && is_idle(v) && (n == 0 || v->frontend == NULL))
+        if (v->draining && !late && is_idle(v) && (n == 0 || v->frontend == NULL))
             return 0;
         if (p[0].revents != 0 && !hear_parent(v))
             return 1;
-        /* What was read with an earlier frame does not show in poll(): both are always asked. */
-        hear_authority(v);
-        hear_frontend(v);
+        /* Frames may also lie in a buffer: behind the one that a lookup waited for, or behind a
+         * full set of slots. */
+        if (p[1].revents != 0 || v->authority_waited)
+            hear_authority(v);
+        v->authority_waited = false;
+        if (p[2].revents != 0 || v->frontend_waits)
+            hear_frontend(v);
         pas_judge_due(v);
-        hear_frontend(v);
+        if (v->frontend_waits)
+            hear_frontend(v);
+        late = v->authority_waited || (v->frontend_waits && free_slot(v) != NULL) || is_due(v);
     }
 }
 

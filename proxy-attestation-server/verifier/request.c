@@ -76,16 +76,64 @@ read_key(struct pas_body *b, bool appraisal, struct bh_diag *diag)
     return read_bytes(spki, "spki", b->spki, sizeof(b->spki), &b->spki_len, diag);
 }
 
-static enum bh_err
-read_evidence(struct pas_body *b, struct bh_diag *diag)
+static bool
+is_key_at(struct bh_span text, size_t at, const char *quoted)
 {
+    const size_t len = strlen(quoted);
+
+    if (text.len - at <= len || memcmp(text.ptr + at, quoted, len) != 0)
+        return false;
+    for (at += len; at < text.len && text.ptr[at] != ':'; at++)
+        if (text.ptr[at] > ' ')
+            return false;
+    return true;
+}
+
+/*
+ * The evidence as it stands in a body that has parsed: the record keeps what was received. Empty
+ * when its key is written with escapes.
+ */
+static struct bh_span
+raw_evidence(struct bh_span text)
+{
+    size_t depth = 0, start = 0;
+    bool string = false, found = false;
+
+    for (size_t i = 0; i < text.len; i++) {
+        const uint8_t c = text.ptr[i];
+
+        if (string) {
+            string = c != '"';
+            i += c == '\\';
+        } else if (c == '"') {
+            string = true;
+            found = found || (depth == 1 && is_key_at(text, i, "\"evidence\""));
+        } else if (c == '[' || c == '{') {
+            if (found && depth == 1)
+                start = i;
+            depth++;
+        } else if (c == ']' || c == '}') {
+            depth--;
+            if (start > 0 && depth == 1)
+                return bh_span(text.ptr + start, i + 1 - start);
+        }
+    }
+    return bh_span_none();
+}
+
+static enum bh_err
+read_evidence(struct bh_span text, struct pas_body *b, struct bh_diag *diag)
+{
+    const struct bh_span raw = raw_evidence(text);
     const json_t *evidence = json_object_get(b->json, "evidence");
 
     if (evidence == NULL || (!json_is_array(evidence) && !json_is_object(evidence)))
         return bh_refuse(diag, BH_ERR_MALFORMED, "request.evidence",
             "a CMW: [\"type\", \"value\"] or a collection",
             evidence == NULL ? "nothing" : "another", "\"evidence\" is no CMW (RFC 9999)");
-    if ((b->evidence = bh_json_text(evidence, false)) == NULL)
+    b->evidence =
+        raw.len > 0 ? strndup((const char *)raw.ptr, raw.len) : bh_json_text(evidence, false);
+    if (b->evidence == NULL)
         return bh_fail(diag, BH_ERR_NOMEM, "evidence");
     return BH_OK;
 }
@@ -128,7 +176,7 @@ pas_body_read(struct bh_span text, bool appraisal, struct pas_body *b, struct bh
         (e = bh_json_string(b->json, "context", true, &context, diag)) != BH_OK ||
         (context != NULL && (e = read_bytes(context, "context", b->context, sizeof(b->context),
                                  &b->context_len, diag)) != BH_OK) ||
-        (e = read_evidence(b, diag)) != BH_OK)
+        (e = read_evidence(text, b, diag)) != BH_OK)
         goto out;
     if (appraisal)
         e = check_appraisal(b, diag);

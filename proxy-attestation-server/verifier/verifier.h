@@ -78,6 +78,8 @@ struct pas_verifier {
     struct bh_ipc *frontend;  /* NULL: none now */
     struct bh_ipc *authority; /* NULL: none now */
     bool draining;
+    bool authority_waited; /* a lookup read from its channel: frames may lie in the buffer */
+    bool frontend_waits;   /* requests may lie in the buffer, all slots being taken */
     struct pas_ground ground;
     struct pas_slot slots[PAS_SLOTS];
     struct pas_slot *judged; /* the one that lookups are made for */
