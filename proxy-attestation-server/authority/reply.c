@@ -47,7 +47,8 @@ static void
 put_result(const struct pas_pending *p, struct bh_writer *w)
 {
     bh_writer_printf(w,
-        "{\"verdict\":\"accept\",\"workload\":\"%s\",\"platform\":\"%s\",\"simulated\":%s,"
+        "{\"verdict\":\"accept\",\"workload\":\"%s\",\"platform\":\"%s\",\"authentic\":true,"
+        "\"simulated\":%s,"
         "\"status\":\"%s\",\"checks\":",
         p->workload, p->platform, p->simulated ? "true" : "false", bh_ear_status_name(p->status));
     bh_writer_put(w, bh_span(p->record, p->record_len));
