@@ -85,9 +85,8 @@ Test(authority_issue, certificate)
     cr_assert_str_eq(reply_string(&reply, "spiffe_id"), "spiffe://fleet.example/payments");
     cr_assert_str_eq(reply_string(&reply, "status"), "warning");
     cr_assert(json_is_true(json_object_get(reply.json, "simulated")));
-    cr_assert_str_eq(reply_string(&reply, "ear") + 0,
-        "0oQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    cr_assert_str_eq(reply_string(&reply, "ear"), "0oQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+                                                  "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
     second = strstr(reply_string(&reply, "certificate") + 1, "-----BEGIN CERTIFICATE-----\n");
     cr_assert_not_null(second, "the issuing CA's certificate follows the leaf");
     reply_clear(&reply);
