@@ -57,8 +57,8 @@ BH_MUST_USE enum bh_err bench_crypto_us(const char *platform, double *ret_us, st
 BH_MUST_USE enum bh_err bench_crypto_evidence_us(
     const char *platform, double *ret_us, struct bh_diag *diag);
 /** T: server CPU of two HTTPS keep-alive requests of these sizes, answered by a handler that does
- * nothing. */
-BH_MUST_USE enum bh_err bench_transport_us(const struct bh_test_server *server, size_t request,
-    size_t reply, double *ret_us, struct bh_diag *diag);
+ * nothing, while @p clients (1 to 256) send them side by side. */
+BH_MUST_USE enum bh_err bench_transport_us(const struct bh_test_server *server, size_t clients,
+    size_t request, size_t reply, double *ret_us, struct bh_diag *diag);
 
 #endif

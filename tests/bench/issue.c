@@ -255,7 +255,7 @@ run(const struct options *o, size_t clients, double seconds, size_t issuances, s
         (e = rounds(&server, workers, clients, seconds, issuances, f, diag)) == BH_OK) {
         bench_client_sizes(workers[0].client, &request, &reply);
         if ((e = bench_crypto_us(o->platform, &f->crypto_us, diag)) == BH_OK)
-            e = bench_transport_us(&server, request, reply, &f->transport_us, diag);
+            e = bench_transport_us(&server, clients, request, reply, &f->transport_us, diag);
     }
     for (size_t i = 0; i < clients; i++)
         bench_client_free(workers[i].client);
