@@ -18,7 +18,7 @@ static enum bh_err
 malformed(struct bh_diag *diag, const char *what)
 {
     return bh_refuse(diag, BH_ERR_CSR_INVALID, "csr.malformed", "a PKCS#10 request (RFC 2986)",
-        NULL, "the certificate request is not well-formed: %s", what);
+        what, "the certificate request is not well-formed: %s", what);
 }
 
 /* Signature algorithms by their whole AlgorithmIdentifier. */
@@ -85,7 +85,7 @@ check_signature(const struct parts *p, EVP_PKEY *key, struct bh_diag *diag)
     }
     if (!known)
         return bh_refuse(diag, BH_ERR_CSR_INVALID, "csr.signature",
-            "ecdsa-with-SHA256, -SHA384, -SHA512 or Ed25519, as the key is", NULL,
+            "ecdsa-with-SHA256, -SHA384, -SHA512 or Ed25519, as the key is", "another algorithm",
             "the request's signature algorithm is not one of these");
     if ((ctx = EVP_MD_CTX_new()) == NULL)
         return bh_fail(diag, BH_ERR_NOMEM, "certificate request");

@@ -166,6 +166,51 @@ bh_err_exit(enum bh_err err)
     }
 }
 
+const char *
+bh_err_hint(enum bh_err err)
+{
+    switch (err) {
+    case BH_ERR_MALFORMED:
+    case BH_ERR_USAGE:
+        return "mend what is named here, and send the request again";
+    case BH_ERR_TOO_LARGE:
+        return "send less: the limit is under expected";
+    case BH_ERR_CSR_INVALID:
+        return "send a PKCS#10 request for a P-256, P-384 or Ed25519 key, signed by that key";
+    case BH_ERR_EVIDENCE_MALFORMED:
+        return "send the document as the platform made it, whole and with nothing behind it";
+    case BH_ERR_UNSUPPORTED:
+        return "see GET /v1/info for the platforms of this server";
+    case BH_ERR_CHALLENGE_INVALID:
+    case BH_ERR_CHALLENGE_EXPIRED:
+    case BH_ERR_CHALLENGE_USED:
+        return "ask this server for a new challenge (POST /v1/challenges)";
+    case BH_ERR_NOT_AUTHENTIC:
+        return "take fresh evidence; if it fails again, it was altered or is not of this platform";
+    case BH_ERR_BINDING:
+        return "take evidence over this very challenge, key and context";
+    case BH_ERR_REFERENCE_MISSING:
+    case BH_ERR_POLICY:
+        return "compare what is expected and found: another version runs, or the policy is old";
+    case BH_ERR_ENDORSEMENT_UNKNOWN:
+        return "the administrator endorses the device's key, or the device is a stranger";
+    case BH_ERR_SIMULATED:
+        return "simulated devices belong to a server and a workload made for them";
+    case BH_ERR_NOT_FOUND:
+    case BH_ERR_WORKLOAD_UNKNOWN:
+        return "compare the name with what the administrator set up";
+    case BH_ERR_COLLATERAL_MISSING:
+    case BH_ERR_COLLATERAL_EXPIRED:
+        return "send current collateral with the evidence, or ask the administrator to refresh it";
+    case BH_ERR_RATE_LIMITED:
+    case BH_ERR_OVERLOADED:
+    case BH_ERR_NETWORK:
+        return "try again a little later";
+    default:
+        return "ask the administrator; the server's log has this request's id";
+    }
+}
+
 bool
 bh_span_equal_ct(struct bh_span a, struct bh_span b)
 {

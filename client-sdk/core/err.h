@@ -100,6 +100,9 @@ int bh_err_status(enum bh_err err);
 /** A short title for people ("Binding mismatch"). */
 const char *bh_err_title(enum bh_err err);
 
+/** What to do about an error of which nothing more is known; never empty. */
+const char *bh_err_hint(enum bh_err err);
+
 /**
  * The exit code of a command that ends with @p err: 0 done, 1 refused or
  * malformed, 2 usage or unreadable file, 3 the other side was not reached.

@@ -346,6 +346,24 @@ bh_json_text(const json_t *json, bool indent)
     return json_dumps(json, JSON_ENCODE_ANY | (indent ? JSON_INDENT(2) : JSON_COMPACT));
 }
 
+json_t *
+bh_json_lossy(const char *text)
+{
+    const size_t len = strlen(text);
+    json_t *json;
+    char *copy;
+
+    if (bh_is_utf8(bh_span_str(text)))
+        return json_string(text);
+    if ((copy = malloc(len + 1)) == NULL)
+        return NULL;
+    for (size_t i = 0; i <= len; i++)
+        copy[i] = (unsigned char)text[i] < 0x80 ? text[i] : '?';
+    json = json_string(copy);
+    free(copy);
+    return json;
+}
+
 static void
 set_text(json_t *object, const char *name, const char *text)
 {
@@ -367,7 +385,7 @@ bh_json_problem(const struct bh_diag *diag, const char *request_id)
     set_text(p, "check", diag->check);
     set_text(p, "expected", diag->expected);
     set_text(p, "found", diag->found);
-    set_text(p, "hint", diag->hint);
+    set_text(p, "hint", diag->hint[0] != '\0' ? diag->hint : bh_err_hint(diag->err));
     set_text(p, "request_id", request_id);
     return p;
 }

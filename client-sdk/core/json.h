@@ -44,8 +44,12 @@ BH_MUST_USE enum bh_err bh_json_canonical(
  */
 char *bh_json_text(const json_t *json, bool indent);
 
-/** Append problem-details members (RFC 9457) of @p diag to a new object; @p request_id may be NULL.
- */
+/** A JSON string of @p text, which may be bytes of anybody's: what is not UTF-8 becomes '?' per byte.
+ * NULL when out of memory. */
+json_t *bh_json_lossy(const char *text);
+
+/** Problem details (RFC 9457) of @p diag in a new object, with the error's own hint where the diag
+ * has none; @p request_id may be NULL. */
 json_t *bh_json_problem(const struct bh_diag *diag, const char *request_id);
 
 #endif

@@ -81,6 +81,17 @@ Test(json, problem)
         json_string_value(json_object_get(p, "type")), "urn:beachhead:error:binding-mismatch");
     cr_assert_eq(json_integer_value(json_object_get(p, "status")), 403);
     cr_assert_str_eq(json_string_value(json_object_get(p, "check")), "psa.binding");
-    cr_assert_null(json_object_get(p, "hint"));
+    cr_assert_str_eq(json_string_value(json_object_get(p, "hint")), bh_err_hint(BH_ERR_BINDING));
     json_decref(p);
+    bh_hint(&diag, "do this");
+    p = bh_json_problem(&diag, "0123");
+    cr_assert_str_eq(json_string_value(json_object_get(p, "hint")), "do this");
+    json_decref(p);
+}
+
+/* Whatever the error, a refusal says what to do. */
+Test(json, problems_have_hints)
+{
+    for (int e = BH_ERR_MALFORMED; e <= BH_ERR_NOMEM; e++)
+        cr_assert_gt(strlen(bh_err_hint((enum bh_err)e)), 10);
 }
