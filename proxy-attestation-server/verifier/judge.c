@@ -96,14 +96,14 @@ read_key(struct pas_slot *slot, struct work *w, struct bh_diag *diag)
 static enum bh_err
 decode(struct pas_verifier *v, struct pas_slot *slot, struct work *w, struct bh_diag *diag)
 {
+    struct bh_diag inner = {0};
     enum bh_err e;
 
     e = bh_cmw_from_value(
-        json_object_get(slot->body.json, "evidence"), strlen(slot->body.evidence), &w->cmw, diag);
-    if (e != BH_OK) {
-        bh_name_check(diag, "request.evidence");
-        return e;
-    }
+        json_object_get(slot->body.json, "evidence"), strlen(slot->body.evidence), &w->cmw, &inner);
+    if (e != BH_OK)
+        return bh_refuse(diag, e, "request.evidence", "a CMW in JSON (RFC 9999)", inner.detail,
+            "%s", inner.detail);
     w->has_cmw = true;
     if ((e = ev_decode(&w->cmw, &v->report, &w->evidence)) != BH_OK) {
         *diag = v->report.diag;

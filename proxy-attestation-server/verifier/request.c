@@ -33,7 +33,8 @@ read_challenge(const char *text, struct pas_body *b, struct bh_diag *diag)
         return BH_OK;
     b->challenge_len = 0;
     bh_refuse(diag, BH_ERR_CHALLENGE_INVALID, "challenge.form",
-        "the challenge that POST /v1/challenges gave", text, "the challenge does not decode");
+        "the challenge that POST /v1/challenges gave", text[0] != '\0' ? text : "an empty text",
+        "the challenge does not decode");
     bh_hint(diag, "ask for a challenge and send it back unchanged");
     return BH_ERR_CHALLENGE_INVALID;
 }
@@ -157,11 +158,14 @@ pas_body_read(struct bh_span text, bool appraisal, struct pas_body *b, struct bh
     static const char *const appraise_members[] = {
         "challenge", "workload", "csr", "spki", "evidence", "context", NULL};
     const char *challenge = NULL, *context = NULL;
+    struct bh_diag inner = {0};
     enum bh_err e;
 
     memset(b, 0, sizeof(*b));
-    if ((e = bh_json_parse(text, BH_BODY_MAX, &b->json, diag)) != BH_OK)
+    if ((e = bh_json_parse(text, BH_BODY_MAX, &b->json, &inner)) != BH_OK) {
+        e = bh_refuse(diag, e, "request", "one JSON object", inner.detail, "%s", inner.detail);
         goto out;
+    }
     if (!json_is_object(b->json)) {
         e = bh_refuse(diag, BH_ERR_MALFORMED, "request", "a JSON object", "another JSON value",
             "the body is no JSON object");
