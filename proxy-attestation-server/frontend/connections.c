@@ -380,6 +380,8 @@ pas_fe_connections_open(struct pas_fe_connections *table, int fd, const struct s
     if ((c = table->free_slots) != NULL) {
         table->free_slots = c->next_free;
         c->fd = fd;
+        c->handle = NULL;
+        c->parked = c->watched = false;
         c->address = enter_address(table, key);
         peer_text(address, c->peer, sizeof(c->peer));
         pas_fe_connection_mark(c, PAS_FE_ARRIVING);
@@ -442,6 +444,17 @@ pas_fe_connection_token(struct pas_fe_connection *c, unsigned *ret_retry_after)
             (unsigned)((TOKEN - a->tokens + table->rate * 1000 - 1) / (table->rate * 1000));
     (void)pthread_mutex_unlock(&table->lock);
     return ok;
+}
+
+void
+pas_fe_connections_each(
+    struct pas_fe_connections *table, void (*visit)(struct pas_fe_connection *connection))
+{
+    (void)pthread_mutex_lock(&table->lock);
+    for (size_t i = 0; i < table->max; i++)
+        if (table->slots[i].fd >= 0 && pas_fe_connection_state(&table->slots[i]) != PAS_FE_ARRIVING)
+            visit(&table->slots[i]);
+    (void)pthread_mutex_unlock(&table->lock);
 }
 
 void

@@ -34,6 +34,9 @@ struct pas_fe_connection {
     atomic_ullong mark; /* milliseconds << 3 | state */
     int fd;             /* the HTTP library's; -1 while the slot is free */
     char peer[48];      /* the address as text */
+    void *owner;        /* the struct pas_fe */
+    void *handle;       /* the HTTP library's; with the next two: handshake.c */
+    bool parked, watched;
     struct pas_fe_address *address;
     struct pas_fe_connections *table;
     struct pas_fe_connection *next_free;
@@ -62,6 +65,10 @@ BH_MUST_USE bool pas_fe_connections_open(
 struct pas_fe_connection *pas_fe_connections_find(struct pas_fe_connections *table, int fd);
 /** To be called before the descriptor is closed. */
 void pas_fe_connections_close(struct pas_fe_connection *connection);
+
+/** Call @p visit for every connection that was handed to its HTTP thread. */
+void pas_fe_connections_each(
+    struct pas_fe_connections *table, void (*visit)(struct pas_fe_connection *connection));
 
 /** The connection is in @p state from now on. */
 void pas_fe_connection_mark(struct pas_fe_connection *connection, enum pas_fe_state state);

@@ -28,6 +28,7 @@
 #include "config.h"
 
 #include <microhttpd.h>
+#include <pthread.h>
 
 #define PAS_FE_BODIES_MAX ((size_t)64 * 1024 * 1024)
 #define PAS_FE_DISCARD_MAX ((size_t)1024 * 1024) /* of a body that is refused already */
@@ -39,7 +40,10 @@ struct pas_fe {
     struct pas_fe_connections *connections;
     struct pas_fe_tls *tls;
     struct MHD_Daemon *daemon;
-    int listener;             /* -1 once it is closed */
+    int listener;   /* -1 once it is closed */
+    int handshakes; /* epoll: sockets of handshakes that wait */
+    pthread_mutex_t parking;
+    bool no_parking;          /* the server stops */
     uint64_t accept_after_ms; /* descriptors or places had run out */
     atomic_bool draining;
     atomic_size_t bodies; /* bytes of request bodies held */
@@ -78,6 +82,17 @@ uint64_t pas_fe_server_wait_ms(const struct pas_fe *fe);
 void pas_fe_server_accept(struct pas_fe *fe);
 /** End the HTTP threads. The hub must be abandoned first. */
 void pas_fe_server_stop(struct pas_fe *fe);
+
+/* ---- handshake.c ---- */
+
+BH_MUST_USE enum bh_err pas_fe_handshake_start(struct pas_fe *fe, struct bh_diag *diag);
+/** In the HTTP thread of @p client: its handshake found nothing to read. */
+void pas_fe_handshake_wait(struct pas_fe *fe, struct pas_fe_connection *client);
+/** In the main thread, when fe->handshakes is readable: go on with those that have something to
+ * read. */
+void pas_fe_handshake_resume(struct pas_fe *fe);
+/** Let all go on, and no other wait: before pas_fe_server_stop(). */
+void pas_fe_handshake_stop(struct pas_fe *fe);
 
 /* ---- request.c ---- */
 

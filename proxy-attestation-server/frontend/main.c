@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define TICK_MS 250
+#define DRAIN_TICK_MS 20
 #define LISTEN_HTTPS 1
 #define OTHER_FDS 512 /* everything but client connections */
 
@@ -66,7 +67,8 @@ set_up(struct pas_fe *fe, struct pas_child *child, struct bh_diag *diag)
 
     raise_descriptors(&child->config);
     fe->config = child->config;
-    if ((e = pas_fe_tls_new(&fe->tls, diag)) != BH_OK)
+    if ((e = pas_fe_handshake_start(fe, diag)) != BH_OK ||
+        (e = pas_fe_tls_new(&fe->tls, diag)) != BH_OK)
         return e;
     if ((e = pas_fe_connections_new(&fe->config, &fe->metrics, &fe->connections, diag)) != BH_OK)
         return e;
@@ -221,13 +223,18 @@ loop(struct pas_fe *fe, struct pas_child *child)
     while (now == GOES_ON || now == DRAINS) {
         const uint64_t wait_ms = pas_fe_server_wait_ms(fe);
         const int others[PAS_FE_OTHERS] = {
-            bh_ipc_fd(child->control), wait_ms > 0 ? -1 : fe->listener};
+            bh_ipc_fd(child->control), wait_ms > 0 ? -1 : fe->listener, fe->handshakes};
 
         if (pas_fe_hub_step(fe->hub, others,
-                wait_ms > 0 && wait_ms < TICK_MS ? (int)wait_ms : TICK_MS, readable) != BH_OK)
+                now == DRAINS                      ? DRAIN_TICK_MS
+                : wait_ms > 0 && wait_ms < TICK_MS ? (int)wait_ms
+                                                   : TICK_MS,
+                readable) != BH_OK)
             return ENDS_BADLY;
         if (readable[1])
             pas_fe_server_accept(fe);
+        if (readable[2])
+            pas_fe_handshake_resume(fe);
         if (readable[0])
             now = read_control(fe, child, now);
         if (pas_fe_now_ms() - ticked >= TICK_MS || now == DRAINS) {
@@ -245,9 +252,13 @@ tear_down(struct pas_fe *fe)
 {
     if (fe->hub != NULL)
         pas_fe_hub_abandon(fe->hub);
+    pas_fe_handshake_stop(fe);
     pas_fe_server_stop(fe);
     if (fe->listener >= 0)
         (void)close(fe->listener);
+    if (fe->handshakes >= 0)
+        (void)close(fe->handshakes);
+    (void)pthread_mutex_destroy(&fe->parking);
     pas_fe_hub_free(fe->hub);
     pas_fe_connections_free(fe->connections);
     pas_fe_tls_free(fe->tls);
@@ -264,7 +275,8 @@ pas_frontend_main(void)
 
     if (fe == NULL)
         return 1;
-    fe->listener = -1;
+    fe->listener = fe->handshakes = -1;
+    (void)pthread_mutex_init(&fe->parking, NULL);
     if (pas_child_start(PAS_FRONTEND, &child, &diag) != BH_OK ||
         set_up(fe, &child, &diag) != BH_OK || collect(fe, &child, &diag) != BH_OK ||
         confine(fe, &child, &diag) != BH_OK) {

@@ -19,15 +19,20 @@
 #define ACCEPT_PAUSE_MS 200
 #define ROOM_PAUSE_MS 10
 
-/* In place of recv(): the first byte of a request starts its clock. */
+/* In place of recv(): the first byte of a request starts its clock, and a handshake waits
+ * elsewhere. */
 static ssize_t
 pull(gnutls_transport_ptr_t transport, void *buf, size_t len)
 {
     struct pas_fe_connection *client = transport;
     const ssize_t n = recv(client->fd, buf, len, 0);
 
-    if (n > 0 && pas_fe_connection_state(client) == PAS_FE_IDLE)
+    if (n > 0 && pas_fe_connection_state(client) == PAS_FE_IDLE) {
         pas_fe_connection_mark(client, PAS_FE_READING);
+    } else if (n < 0 && errno == EAGAIN && pas_fe_connection_state(client) == PAS_FE_HANDSHAKE) {
+        pas_fe_handshake_wait(client->owner, client);
+        errno = EAGAIN;
+    }
     return n;
 }
 
@@ -92,6 +97,8 @@ on_open(struct pas_fe *fe, struct MHD_Connection *connection, void **context)
         (void)shutdown(fd, SHUT_RDWR);
         return;
     }
+    client->handle = connection;
+    client->owner = fe;
     pas_fe_connection_mark(client, PAS_FE_HANDSHAKE);
     gnutls_transport_set_ptr2(session, client, (gnutls_transport_ptr_t)(intptr_t)fd);
     gnutls_transport_set_pull_function(session, pull);
@@ -154,16 +161,15 @@ pas_fe_server_start(struct pas_fe *fe, struct bh_diag *diag)
     MHD_set_panic_func(on_panic, NULL);
     /* The library splits its limit evenly among threads, and connections do not: ours is the limit.
      */
-    fe->daemon =
-        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME |
-                             MHD_USE_TURBO | MHD_USE_NO_LISTEN_SOCKET,
-            0, NULL, NULL, pas_fe_handle, fe, MHD_OPTION_THREAD_POOL_SIZE, n > 1 ? n : 0,
-            MHD_OPTION_CONNECTION_LIMIT, limit * n, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-            CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_HTTPS_CERT_CALLBACK,
-            on_certificate, MHD_OPTION_HTTPS_PRIORITIES, pas_fe_tls_priorities(fe->config.tls12),
-            MHD_OPTION_NOTIFY_CONNECTION, on_connection, fe, MHD_OPTION_NOTIFY_COMPLETED,
-            pas_fe_completed, fe, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL,
-            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    fe->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS |
+                                      MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET,
+        0, NULL, NULL, pas_fe_handle, fe, MHD_OPTION_THREAD_POOL_SIZE, n > 1 ? n : 0,
+        MHD_OPTION_CONNECTION_LIMIT, limit * n, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_HTTPS_CERT_CALLBACK,
+        on_certificate, MHD_OPTION_HTTPS_PRIORITIES, pas_fe_tls_priorities(fe->config.tls12),
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, fe, MHD_OPTION_NOTIFY_COMPLETED,
+        pas_fe_completed, fe, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     if (fe->daemon == NULL)
         return bh_fail(
             diag, BH_ERR_INTERNAL, "the HTTP library does not start: %s", strerror(errno));

@@ -204,15 +204,20 @@ Test(life, the_parents_end_is_its_own)
 {
     struct bench b;
     struct client c;
+    int half;
 
     bench_start(&b, 1, "");
     client_open(&c, b.port);
     client_request(&c, "POST /v1/certificates", "", "{}");
     (void)expect(b.verifiers[0], PAS_ENROL);
+    half = client_connect(b.port); /* and one within its handshake */
+    cr_assert_eq(write(half, "\x16\x03", 2), 2);
+    (void)poll(NULL, 0, 100);
     bh_ipc_free(b.control);
     b.control = NULL;
     cr_assert_eq(bench_wait(&b), 1);
     client_vanish(&c);
+    (void)close(half);
     bench_free(&b);
 }
 

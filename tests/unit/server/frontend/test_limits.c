@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct reply r;
@@ -337,5 +338,81 @@ Test(limits, a_thousand_idle_connections_starve_nobody)
     client_close(&c);
     for (size_t i = 0; i < MANY; i++)
         (void)close(idle[i]);
+    bench_stop(&b);
+}
+
+static double
+cpu_seconds(pid_t pid)
+{
+    unsigned long user = 0, system = 0;
+    char path[64], text[1024] = "";
+    FILE *f;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    cr_assert_not_null(f = fopen(path, "r"));
+    cr_assert_gt(fread(text, 1, sizeof(text) - 1, f), 0);
+    (void)fclose(f);
+    cr_assert_eq(sscanf(strrchr(text, ')') + 1,
+                     " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system),
+        2);
+    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+}
+
+/* Whatever a client leaves half done, waiting for the rest is free. */
+Test(limits, waiting_costs_no_cpu_time)
+{
+    struct bench b;
+    struct client c;
+    double before;
+    int fds[3];
+
+    bench_start(&b, 0, "");
+    for (size_t i = 0; i < 3; i++)
+        fds[i] = client_connect(b.port);
+    cr_assert_eq(write(fds[1], "\x16", 1), 1);
+    cr_assert_eq(write(fds[2], "\x16\x03\x01\x02\x00\x01", 6), 6);
+    client_open(&c, b.port);
+    cr_assert(client_send(&c, "GET /hea", 8));
+    (void)poll(NULL, 0, 200);
+    before = cpu_seconds(b.pid);
+    (void)poll(NULL, 0, 1000);
+    cr_assert_lt(cpu_seconds(b.pid) - before, 0.25);
+    client_vanish(&c);
+    for (size_t i = 0; i < 3; i++)
+        (void)close(fds[i]);
+    bench_stop(&b);
+}
+
+/* A handshake that comes in pieces is still a handshake, and its end is seen. */
+Test(limits, handshakes_in_pieces)
+{
+    struct bench b;
+    struct client c;
+    BIO *network = NULL, *inside = NULL;
+    char buf[8192];
+    int n, done = 0;
+
+    bench_start(&b, 0, "");
+    memset(&c, 0, sizeof(c));
+    c.fd = client_connect(b.port);
+    c.ctx = SSL_CTX_new(TLS_client_method());
+    c.ssl = SSL_new(c.ctx);
+    cr_assert_eq(BIO_new_bio_pair(&inside, sizeof(buf), &network, sizeof(buf)), 1);
+    SSL_set_bio(c.ssl, inside, inside);
+    while ((done = SSL_connect(c.ssl)) != 1 || BIO_pending(network) > 0) {
+        while ((n = BIO_read(network, buf, 50)) > 0) {
+            cr_assert_eq(write(c.fd, buf, (size_t)n), n);
+            (void)poll(NULL, 0, 5);
+        }
+        if (done == 1)
+            break;
+        cr_assert_gt(n = (int)recv(c.fd, buf, sizeof(buf), 0), 0);
+        cr_assert_eq(BIO_write(network, buf, n), n);
+    }
+    (void)SSL_set_fd(c.ssl, c.fd);
+    client_ask(&c, "GET /healthz", "", NULL, &r);
+    cr_assert_eq(r.status, 200);
+    BIO_free(network);
+    client_close(&c);
     bench_stop(&b);
 }
