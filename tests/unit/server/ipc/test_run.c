@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `beachhead-server run` as a whole: its lock, its restarts, its reload, its end. */
+#include "core/file.h"
+#include "support/server.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WAIT_MS 20000
+
+static struct bh_test_server server;
+
+static void
+set_up(void)
+{
+    static const char *const more[] = {"--allow-simulated", NULL};
+    struct bh_diag diag = {0};
+
+    cr_assert_eq(bh_test_server_folder(BH_BIN_DIR, &server, &diag), BH_OK, "%s", diag.detail);
+    cr_assert_eq(
+        bh_test_server_init(&server, "fleet.example", more, &diag), BH_OK, "%s", diag.detail);
+}
+
+static void
+tear_down(void)
+{
+    bh_test_server_end(&server);
+}
+
+TestSuite(run, .init = set_up, .fini = tear_down, .timeout = 120);
+
+static void
+start(void)
+{
+    struct bh_diag diag = {0};
+
+    cr_assert_eq(bh_test_server_start(&server, &diag), BH_OK, "%s", diag.detail);
+}
+
+/* Run the program to its end, its output into the log. */
+static int
+run_again(const char *dir)
+{
+    char program[600];
+    int status;
+    pid_t pid;
+
+    (void)snprintf(program, sizeof(program), "%s/beachhead-server", BH_BIN_DIR);
+    if ((pid = fork()) == 0) {
+        FILE *log = freopen(server.log, "a", stderr);
+
+        if (log != NULL)
+            (void)execl(program, program, "run", "--dir", dir, (char *)NULL);
+        _exit(99);
+    }
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status);
+}
+
+static void
+put(const char *name, const char *text)
+{
+    char path[400];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", server.home, name);
+    cr_assert_eq(bh_file_write(path, bh_span_str(text), 0600, NULL), BH_OK);
+}
+
+Test(run, drains_on_sigterm)
+{
+    char path[400];
+    int status;
+
+    start();
+    status = bh_test_server_stop(&server);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%d", status);
+    (void)snprintf(path, sizeof(path), "%s/run/url", server.home);
+    cr_assert_neq(access(path, F_OK), 0, "run/url was left behind");
+}
+
+Test(run, one_server_per_folder)
+{
+    size_t from;
+
+    start();
+    from = bh_test_server_log_len(&server);
+    cr_assert_eq(run_again(server.home), 1);
+    cr_assert(bh_test_server_logged(&server, from, "run.lock", 1000));
+}
+
+Test(run, a_folder_that_is_none_is_a_wrong_argument)
+{
+    cr_assert_eq(run_again("/nonexistent"), 2);
+    cr_assert_eq(run_again(server.dir), 2);
+    cr_assert(bh_test_server_logged(&server, 0, "beachhead-server init", 1000));
+    put("server.json", "{\"nonsense\": 1}");
+    cr_assert_eq(run_again(server.home), 2);
+    cr_assert(bh_test_server_logged(&server, 0, "server.json.nonsense", 1000));
+}
+
+Test(run, does_not_start_with_a_broken_policy)
+{
+    put("policy/broken.json", "{\"workload\":\"x\"}");
+    cr_assert_eq(run_again(server.home), 1);
+    cr_assert(bh_test_server_logged(&server, 0, "start-refused", 1000));
+    cr_assert(bh_test_server_logged(&server, 0, "policy/broken.json", 1000));
+}
+
+Test(run, what_is_killed_is_started_again)
+{
+    static const char *const roles[] = {"verifier", "frontend", "signer", "authority"};
+
+    start();
+    for (size_t i = 0; i < BH_COUNT(roles); i++) {
+        const size_t from = bh_test_server_log_len(&server);
+        pid_t before, now = 0;
+
+        bh_test_server_look(&server);
+        cr_assert_gt(before = bh_test_server_pid(&server, roles[i]), 0, "%s", roles[i]);
+        cr_assert_eq(kill(before, SIGKILL), 0);
+        cr_assert(bh_test_server_logged(&server, from, "child-restarted", WAIT_MS), "%s", roles[i]);
+        for (int n = 0; n < 200 && (now == 0 || now == before); n++) {
+            (void)usleep(20000);
+            bh_test_server_look(&server);
+            now = bh_test_server_pid(&server, roles[i]);
+        }
+        cr_assert(now > 0 && now != before, "%s", roles[i]);
+    }
+}
+
+Test(run, a_refused_reload_changes_nothing)
+{
+    pid_t verifier;
+    size_t from;
+
+    start();
+    bh_test_server_look(&server);
+    verifier = bh_test_server_pid(&server, "verifier");
+    from = bh_test_server_log_len(&server);
+    put("policy/broken.json", "{\"workload\":\"x\"}");
+    cr_assert_eq(kill(server.parent, SIGHUP), 0);
+    cr_assert(bh_test_server_logged(&server, from, "reload-refused", WAIT_MS));
+    cr_assert(bh_test_server_logged(&server, from, "policy/broken.json", 1000));
+    cr_assert_eq(kill(verifier, 0), 0, "the old verifier is gone");
+    /* Mended, the next one is taken. */
+    char path[400];
+    (void)snprintf(path, sizeof(path), "%s/policy/broken.json", server.home);
+    cr_assert_eq(unlink(path), 0);
+    from = bh_test_server_log_len(&server);
+    cr_assert_eq(kill(server.parent, SIGHUP), 0);
+    cr_assert(bh_test_server_logged(&server, from, "\"reloaded\"", WAIT_MS));
+}
+
+Test(run, nobody_outlives_the_parent)
+{
+    pid_t children[BH_TEST_PIDS_MAX];
+    size_t n = 0;
+    int status;
+
+    start();
+    bh_test_server_look(&server);
+    for (size_t i = 0; i < server.len; i++)
+        if (server.processes[i].pid != server.parent)
+            children[n++] = server.processes[i].pid;
+    cr_assert_geq(n, 4);
+    cr_assert_eq(kill(server.parent, SIGKILL), 0);
+    cr_assert_eq(waitpid(server.parent, &status, 0), server.parent);
+    server.parent = 0;
+    for (size_t i = 0; i < n; i++) {
+        char path[64], state = 'R';
+
+        for (int turn = 0; turn < 200 && state != 'Z'; turn++) {
+            (void)snprintf(path, sizeof(path), "/proc/%ld/stat", (long)children[i]);
+            FILE *f = fopen(path, "r");
+            if (f == NULL)
+                break;
+            if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+                state = 'R';
+            (void)fclose(f);
+            if (state != 'Z')
+                (void)usleep(20000);
+            if (turn == 199)
+                cr_expect_eq(state, 'Z', "%ld lives", (long)children[i]);
+        }
+    }
+}
