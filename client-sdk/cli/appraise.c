@@ -2,6 +2,7 @@
 /* beachhead appraise: evidence judged by a policy, as a server would. */
 #include "commands.h"
 #include "evidence_options.h"
+#include "inspect_other.h"
 #include "judge.h"
 
 #include "core/binding.h"
@@ -28,14 +29,15 @@ load_policy(const char *path, struct ev_policy **ret_policy, struct bh_diag *dia
     size_t len = 0;
     enum bh_err e;
 
-    if (bh_file_read(path, BH_POLICY_MAX, &text, &len, diag) != BH_OK)
-        e = BH_ERR_USAGE;
-    else
+    if ((e = bh_file_read(path, BH_POLICY_MAX, &text, &len, diag)) == BH_OK)
         e = ev_policy_parse(bh_span(text, len), ret_policy, diag);
     free(text);
-    if (e != BH_OK && diag != NULL)
-        bh_hint(diag, "correct %s and try again", path);
-    return e;
+    if (e == BH_OK)
+        return BH_OK;
+    /* Nothing was judged: not the same as a refusal. */
+    bh_hint(diag, "correct %s and try again", path);
+    diag->err = BH_ERR_USAGE;
+    return BH_ERR_USAGE;
 }
 
 /* PEM or DER of a public key, or of a certificate: its SubjectPublicKeyInfo. */
@@ -51,9 +53,11 @@ load_spki(const char *path, uint8_t out[BH_SPKI_MAX], size_t *ret_len, struct bh
         return BH_ERR_USAGE;
     e = ev_endorsement_from_key(bh_span(bytes, len), &key, diag);
     free(bytes);
-    if (e != BH_OK || key.symmetric)
+    if (e != BH_OK || key.symmetric) {
+        bh_diag_clear(diag);
         return bh_refuse(diag, BH_ERR_USAGE, "spki", "a public key, PEM or DER", path,
             "the key that the evidence is bound to cannot be read");
+    }
     memcpy(out, key.key, key.key_len);
     *ret_len = key.key_len;
     return BH_OK;
@@ -74,6 +78,9 @@ load_binding(
         return bh_refuse(diag, BH_ERR_USAGE, "challenge", "--challenge and --spki together",
             o->challenge != NULL ? "--challenge alone" : "--spki alone",
             "a binding needs both challenge and key");
+    if (o->context != NULL && o->challenge == NULL)
+        return bh_refuse(diag, BH_ERR_USAGE, "context", "--challenge and --spki with it",
+            "--context alone", "without a binding nothing proves the context");
     if (o->context != NULL &&
         bh_unhex(bh_span_str(o->context), b->context, sizeof(b->context), &b->context_len) != BH_OK)
         return bh_refuse(diag, BH_ERR_USAGE, "context", "hex of at most 64 bytes", o->context,
@@ -105,16 +112,36 @@ tell(const struct options *o, const char *path, const struct bh_judgement *j,
         json_decref(doc);
         if (!written)
             return 2;
-    } else {
+    } else if (j->result != BH_ERR_USAGE) {
         bh_judgement_print(j, trust, path);
         if (!bound)
             (void)printf("binding: not checked (give --challenge and --spki)\n");
         (void)printf("verdict: %s\nstatus: %s\n", j->appraised ? "accept" : "refuse",
             bh_judgement_status(j));
-        if (j->result != BH_OK)
-            (void)bh_cli_failed(COMMAND, &j->report.diag);
     }
-    return j->appraised ? 0 : bh_err_exit(j->result);
+    if (j->result != BH_OK || !j->appraised)
+        return bh_cli_failed(COMMAND, &j->report.diag);
+    return fflush(stdout) == 0 ? 0 : 2;
+}
+
+/* Read everything that the judgement needs. */
+static enum bh_err
+prepare(const struct options *o, const char *path, struct bh_trust_inputs *trust,
+    struct ev_policy **ret_policy, struct bound *bound, struct bh_question *question,
+    struct bh_input *input, struct bh_diag *diag)
+{
+    enum bh_err e;
+
+    if ((e = bh_evidence_options_load(&o->evidence, trust, diag)) != BH_OK ||
+        (e = load_policy(o->policy, ret_policy, diag)) != BH_OK ||
+        (e = load_binding(o, bound, question, diag)) != BH_OK ||
+        (e = bh_input_read(path, input, diag)) != BH_OK)
+        return e;
+    if (input->kind != BH_INPUT_CMW && input->kind != BH_INPUT_RAW)
+        return bh_refuse(diag, BH_ERR_MALFORMED, "input", "evidence", bh_inspect_kind(input),
+            "only evidence can be appraised; `beachhead inspect` shows other files");
+    question->policy = *ret_policy;
+    return BH_OK;
 }
 
 int
@@ -155,26 +182,23 @@ bh_cmd_appraise(int argc, char **argv)
     struct bh_input input = {0};
     struct bound bound = {0};
     struct bh_cli_list args;
-    enum bh_err e;
     int rc = bh_cli_parse(&usage, argc, argv, &args);
 
     if (rc >= 0)
         goto out;
-    if (judgement == NULL)
-        e = bh_fail(&diag, BH_ERR_NOMEM, "appraisal");
-    else if ((e = bh_evidence_options_load(&o.evidence, &trust, &diag)) == BH_OK &&
-             (e = load_policy(o.policy, &policy, &diag)) == BH_OK &&
-             (e = load_binding(&o, &bound, &question, &diag)) == BH_OK)
-        e = bh_input_read(args.items[0], &input, &diag);
-    if (e == BH_OK && input.kind != BH_INPUT_CMW && input.kind != BH_INPUT_RAW)
-        e = bh_refuse(&diag, BH_ERR_MALFORMED, "input", "evidence", "another kind of file",
-            "only evidence can be appraised; `beachhead inspect` says what the file is");
-    if (e != BH_OK) {
+    if (judgement == NULL) {
+        (void)bh_fail(&diag, BH_ERR_NOMEM, "appraisal");
         rc = bh_cli_failed(COMMAND, &diag);
         goto out;
     }
-    question.policy = policy;
-    bh_judge(&input, &question, judgement);
+    if (prepare(&o, args.items[0], &trust, &policy, &bound, &question, &input, &diag) == BH_OK) {
+        bh_judge(&input, &question, judgement);
+    } else {
+        judgement->verified = true;
+        ev_report_init(&judgement->report, true);
+        judgement->result =
+            bh_inspect_refused(&judgement->report, &diag, "form", "input", "evidence and a policy");
+    }
     rc = tell(&o, args.items[0], judgement, &trust, question.bound);
     bh_judgement_clear(judgement);
 out:

@@ -1,121 +1,66 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* beachhead connect: one attested TLS handshake, and who is there. */
 #include "commands.h"
+#include "dial.h"
 #include "peer_options.h"
 
 #include "beachhead/tls.h"
 #include "src/internal.h"
 
-#include <errno.h>
-#include <netdb.h>
 #include <openssl/err.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #define COMMAND "beachhead connect"
-#define TIMEOUT_SECONDS 15
-
-/* "HOST:PORT" or "[ADDRESS]:PORT". */
-static enum bh_err
-split_address(const char *text, char host[256], char port[8], struct bh_diag *diag)
-{
-    const char *colon = strrchr(text, ':');
-    size_t len = colon == NULL ? 0 : (size_t)(colon - text);
-    const char *from = text;
-
-    if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
-        from = text + 1;
-        len -= 2;
-    }
-    if (len == 0 || len >= 256 || strlen(colon + 1) == 0 || strlen(colon + 1) >= 8)
-        return bh_refuse(
-            diag, BH_ERR_USAGE, "address", "HOST:PORT", text, "the address cannot be read");
-    memcpy(host, from, len);
-    host[len] = '\0';
-    (void)snprintf(port, 8, "%s", colon + 1);
-    return BH_OK;
-}
-
-static enum bh_err
-dial(const char *address, int *ret_fd, struct bh_diag *diag)
-{
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    const struct timeval timeout = {.tv_sec = TIMEOUT_SECONDS};
-    struct addrinfo *found = NULL;
-    char host[256], port[8];
-    int fd = -1;
-    enum bh_err e;
-
-    if ((e = split_address(address, host, port, diag)) != BH_OK)
-        return e;
-    const int rc = getaddrinfo(host, port, &hints, &found);
-    if (rc != 0)
-        return bh_refuse(diag, BH_ERR_NETWORK, "address", "a host that can be found",
-            gai_strerror(rc), "%s was not reached", address);
-    for (const struct addrinfo *a = found; a != NULL && fd < 0; a = a->ai_next) {
-        fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
-        if (fd < 0)
-            continue;
-        (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-        (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-        if (connect(fd, a->ai_addr, a->ai_addrlen) != 0) {
-            const int why = errno;
-            (void)close(fd);
-            errno = why;
-            fd = -1;
-        }
-    }
-    freeaddrinfo(found);
-    if (fd < 0)
-        return bh_refuse(diag, BH_ERR_NETWORK, "address", "a listening isolate", strerror(errno),
-            "%s was not reached", address);
-    *ret_fd = fd;
-    return BH_OK;
-}
+#define TIMEOUT_MS 15000
 
 /* The handshake failed: by our verification, by the peer, or by the network. */
 static enum bh_result
-explain(const SSL *ssl, const char *address, bh_failure *failure)
+explain(const SSL *ssl, bool in_time, const char *address, bh_failure *failure)
 {
     const bh_failure *refused = bh_ssl_failure(ssl);
     struct bh_diag diag = {0};
     const unsigned long code = ERR_peek_error();
+    const char *why = code == 0 ? NULL : ERR_reason_error_string(code);
+    enum bh_err e = BH_ERR_NOT_AUTHENTIC;
 
     if (refused != NULL)
         return bh_failure_set(failure, &refused->diag, refused->diag.err);
-    if (code == 0) {
-        (void)bh_refuse(&diag, BH_ERR_NETWORK, "tls", "a TLS 1.3 handshake", "the connection ended",
-            "%s ended the handshake, or did not answer in time", address);
-        return bh_failure_set(failure, &diag, BH_ERR_NETWORK);
+    if (!in_time) {
+        e = bh_refuse(&diag, BH_ERR_NETWORK, "tls", "a TLS 1.3 handshake", "no answer in time",
+            "%s accepted the connection and did not go on", address);
+        bh_hint(&diag, "look whether the agent is overloaded, or something else listens there");
+        return bh_failure_set(failure, &diag, e);
     }
-    (void)bh_refuse(&diag, BH_ERR_NOT_AUTHENTIC, "tls", "a TLS 1.3 handshake",
-        ERR_reason_error_string(code), "the handshake with %s failed", address);
-    return bh_failure_set(failure, &diag, BH_ERR_NOT_AUTHENTIC);
+    (void)bh_refuse(&diag, e, "tls", "a TLS 1.3 handshake",
+        why != NULL ? why : "the other side ended the connection", "the handshake with %s failed",
+        address);
+    bh_hint(&diag, "look whether an attested endpoint listens there, and its own log");
+    return bh_failure_set(failure, &diag, e);
 }
 
 static enum bh_result
 handshake(SSL_CTX *ctx, const char *address, const bh_trust *trust, const bh_expectation *x,
     bool json, int *ret_code, bh_failure *failure)
 {
+    const int64_t deadline = bh_dial_clock() + TIMEOUT_MS;
     struct bh_diag diag = {0};
     SSL *ssl = NULL;
-    int fd = -1;
+    int fd = -1, done;
     enum bh_result r;
     enum bh_err e;
 
     if ((r = bh_ssl_ctx_attach(ctx, trust, x, failure)) != BH_RESULT_OK)
         return r;
-    if ((e = dial(address, &fd, &diag)) != BH_OK)
+    if ((e = bh_dial(address, deadline, &fd, &diag)) != BH_OK)
         return bh_failure_set(failure, &diag, e);
     ERR_clear_error();
     if ((ssl = SSL_new(ctx)) == NULL || SSL_set_fd(ssl, fd) != 1) {
         (void)bh_fail(&diag, BH_ERR_NOMEM, "TLS");
         r = bh_failure_set(failure, &diag, BH_ERR_NOMEM);
-    } else if (SSL_connect(ssl) != 1) {
-        r = explain(ssl, address, failure);
+    } else if ((done = bh_dial_handshake(ssl, fd, deadline)) != 1) {
+        r = explain(ssl, done == 0, address, failure);
     } else {
         *ret_code = bh_peer_verified(bh_ssl_peer(ssl), json);
         (void)SSL_shutdown(ssl);
@@ -183,7 +128,8 @@ bh_cmd_connect(int argc, char **argv)
     if (rc >= 0)
         goto out;
     if (failure == NULL || ctx == NULL) {
-        rc = 1;
+        (void)fputs(COMMAND ": out of memory\n", stderr);
+        rc = 2;
         goto out;
     }
     (void)signal(SIGPIPE, SIG_IGN);

@@ -22,6 +22,9 @@ transfer(CURL *easy, const char *url, const bh_curl *attached, bh_failure *failu
     (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, why);
     (void)curl_easy_setopt(easy, CURLOPT_FAILONERROR, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, 15L);
+    /* A peer that goes silent ends the transfer; a slow one may take its time. */
+    (void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, 30L);
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, stdout);
     rc = curl_easy_perform(easy);

@@ -6,6 +6,7 @@
 #include "core/ear.h"
 #include "core/file.h"
 #include "core/json.h"
+#include "core/text.h"
 #include "core/x509.h"
 
 #include <ctype.h>
@@ -13,6 +14,9 @@
 
 #define INPUT_MAX (4 * 1024 * 1024)
 #define EAT_PROFILE 265
+/* RFC 9999, 3.4: a content format as a tag */
+#define CMW_TAGS_FIRST 0x63740101
+#define CMW_TAGS_LAST (CMW_TAGS_FIRST + 0xfeff)
 
 static struct bh_span
 trim(struct bh_span s)
@@ -79,15 +83,18 @@ is_checkpoint(struct bh_span s)
     return memmem(s.ptr, s.len, mark, sizeof(mark) - 1) != NULL;
 }
 
+/* Text that begins like JSON, and CBOR that begins like a record: a CMW, or nothing. */
 static enum bh_err
 read_cmw(struct bh_input *in, bool json, struct bh_diag *diag)
 {
     const enum bh_err e = json ? bh_cmw_from_json(in->bytes, &in->cmw, diag)
                                : bh_cmw_from_cbor(in->bytes, &in->cmw, diag);
 
-    if (e != BH_OK)
-        return e;
     in->kind = BH_INPUT_CMW;
+    if (e != BH_OK) {
+        bh_name_check(diag, "cmw.form");
+        return e;
+    }
     if (!in->cmw.collection && is_ear(in->cmw.records[0].value)) {
         in->kind = BH_INPUT_EAR_CWT;
         in->ear = in->cmw.records[0].value;
@@ -95,66 +102,128 @@ read_cmw(struct bh_input *in, bool json, struct bh_diag *diag)
     return BH_OK;
 }
 
+/* What a JSON object is: a policy, or evidence as a collection. */
+static enum bh_err
+recognise_object(struct bh_input *in, struct bh_diag *diag)
+{
+    json_t *json = NULL;
+
+    if (bh_json_parse(in->bytes, INPUT_MAX, &json, diag) != BH_OK) {
+        bh_name_check(diag, "input");
+        return BH_ERR_MALFORMED;
+    }
+    const bool policy =
+        json_object_get(json, "accept") != NULL || json_object_get(json, "workload") != NULL;
+    json_decref(json);
+    if (!policy)
+        return read_cmw(in, true, diag);
+    in->kind = BH_INPUT_POLICY;
+    return BH_OK;
+}
+
 static enum bh_err
 recognise_text(struct bh_input *in, struct bh_diag *diag)
 {
+    static const char begin[] = "-----BEGIN CERTIFICATE-----";
     const struct bh_span s = in->bytes;
-    json_t *json = NULL;
 
+    if (starts_with(s, "["))
+        return read_cmw(in, true, diag);
+    if (starts_with(s, "{"))
+        return recognise_object(in, diag);
     if (starts_with(s, "-----BEGIN CERTIFICATE REQUEST-----") ||
         starts_with(s, "-----BEGIN NEW CERTIFICATE REQUEST-----")) {
         in->kind = BH_INPUT_CSR;
-    } else if (starts_with(s, "-----BEGIN CERTIFICATE-----")) {
-        in->kind = BH_INPUT_CERTIFICATE;
-        return bh_x509_pem(s, in->certs, BH_COUNT(in->certs), &in->certs_len, diag);
-    } else if (starts_with(s, "[")) {
-        return read_cmw(in, true, diag);
-    } else if (starts_with(s, "{")) {
-        if (bh_json_parse(s, INPUT_MAX, &json, diag) != BH_OK)
-            return BH_ERR_MALFORMED;
-        const bool policy = json_object_get(json, "accept") != NULL;
-        json_decref(json);
-        if (!policy)
-            return read_cmw(in, true, diag);
-        in->kind = BH_INPUT_POLICY;
     } else if (is_jws(s)) {
         in->kind = BH_INPUT_EAR_JWT;
     } else if (is_checkpoint(s)) {
         in->kind = BH_INPUT_CHECKPOINT;
+    } else if (bh_is_utf8(s) && memmem(s.ptr, s.len, begin, sizeof(begin) - 1) != NULL) {
+        /* Tools write the certificate's text in front of it. */
+        in->kind = BH_INPUT_CERTIFICATE;
+        return bh_x509_pem(s, in->certs, BH_COUNT(in->certs), &in->certs_len, diag);
     }
     return BH_OK;
 }
 
-/* DER begins with SEQUENCE; the two kinds differ in whether a certificate can be read. */
+/* Content of a DER SEQUENCE that stands at the start of @p s. */
+static struct bh_span
+der_sequence(struct bh_span s)
+{
+    size_t head = 2;
+
+    if (s.len < 2 || s.ptr[0] != 0x30)
+        return bh_span_none();
+    if (s.ptr[1] >= 0x80)
+        head += s.ptr[1] - 0x80u;
+    return head > 5 || head > s.len ? bh_span_none() : bh_span(s.ptr + head, s.len - head);
+}
+
+/* A request begins with the version 0; a certificate with the tag of its version, or with a serial
+ * number. */
 static enum bh_err
 recognise_der(struct bh_input *in, struct bh_diag *diag)
 {
-    struct bh_csr csr;
+    static const uint8_t version[] = {0x02, 0x01, 0x00, 0x30};
+    const struct bh_span inner = der_sequence(der_sequence(in->bytes));
 
-    if (bh_csr_read(in->bytes, &csr, NULL) == BH_OK) {
-        bh_csr_clear(&csr);
+    if (bh_x509_der(in->bytes, &in->certs[0], NULL) == BH_OK) {
+        in->kind = BH_INPUT_CERTIFICATE;
+        in->certs_len = 1;
+        return BH_OK;
+    }
+    if (inner.len > sizeof(version) && memcmp(inner.ptr, version, sizeof(version)) == 0) {
         in->kind = BH_INPUT_CSR;
         return BH_OK;
     }
-    const enum bh_err e = bh_x509_der(in->bytes, &in->certs[0], diag);
-    if (e == BH_OK) {
-        in->kind = BH_INPUT_CERTIFICATE;
-        in->certs_len = 1;
-    }
-    return e;
+    return bh_x509_der(in->bytes, &in->certs[0], diag);
 }
 
-/* An array whose first item is a media type, or a map of such records. */
+/* A record (an array that begins with a media type or content format), its tag, or a map of such
+ * records. */
 static bool
 looks_like_cbor_cmw(struct bh_span s)
 {
     struct bh_cbor c;
 
     bh_cbor_init(&c, s);
+    if (bh_cbor_peek(&c) == BH_CBOR_TAG) {
+        const uint64_t tag = bh_cbor_tag(&c);
+        return tag >= CMW_TAGS_FIRST && tag <= CMW_TAGS_LAST && bh_cbor_ok(&c);
+    }
+    if (bh_cbor_peek(&c) == BH_CBOR_MAP) {
+        bh_cbor_map(&c);
+        if (!bh_cbor_more(&c) || bh_cbor_peek(&c) != BH_CBOR_TSTR)
+            return false;
+        if (bh_span_is(bh_cbor_tstr(&c), "__cmwc_t"))
+            return true;
+    }
     if (bh_cbor_peek(&c) != BH_CBOR_ARRAY)
         return false;
     bh_cbor_array(&c);
-    return bh_cbor_more(&c) && bh_cbor_peek(&c) == BH_CBOR_TSTR;
+    return bh_cbor_more(&c) &&
+           (bh_cbor_peek(&c) == BH_CBOR_TSTR || bh_cbor_peek(&c) == BH_CBOR_UINT);
+}
+
+/* Outer forms of platforms that this version does not verify, so that they can be named. */
+static const char *
+later_platform(struct bh_span s)
+{
+    static const uint8_t intel[] = {0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9, 0x94, 0x0a,
+        0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07};
+    static const uint8_t tpm[] = {0xff, 'T', 'C', 'G', 0x80, 0x18};
+
+    if (s.len == 1184 && s.ptr[0] >= 2 && s.ptr[0] <= 5 && s.ptr[1] == 0 && s.ptr[0x34] == 1)
+        return "amd-sev-snp";
+    if (s.len > 436 && memcmp(s.ptr + 12, intel, sizeof(intel)) == 0)
+        return s.ptr[4] == 0x81 ? "intel-tdx" : "intel-sgx";
+    if (s.len > sizeof(tpm) &&
+        (memcmp(s.ptr, tpm, sizeof(tpm)) == 0 || memcmp(s.ptr + 2, tpm, sizeof(tpm) - 2) == 0))
+        return "tpm2";
+    if (s.len > 37 + 42 && s.ptr[0] == 0x11 && s.ptr[1] == 0xe0 && s.ptr[37] == 0x11 &&
+        s.ptr[38] == 0x60)
+        return "nvidia-gpu";
+    return NULL;
 }
 
 static enum bh_err
@@ -168,7 +237,7 @@ recognise(struct bh_input *in, struct bh_diag *diag)
     if ((e = recognise_text(in, diag)) != BH_OK || in->kind != BH_INPUT_UNKNOWN)
         return e;
     in->bytes = whole;
-    if (whole.len > 2 && whole.ptr[0] == 0x30 && whole.ptr[1] == 0x82)
+    if (whole.ptr[0] == 0x30)
         return recognise_der(in, diag);
     if (is_ear(whole)) {
         in->kind = BH_INPUT_EAR_CWT;
@@ -178,6 +247,7 @@ recognise(struct bh_input *in, struct bh_diag *diag)
     if (looks_like_cbor_cmw(whole))
         return read_cmw(in, false, diag);
     in->kind = BH_INPUT_RAW;
+    in->later = later_platform(whole);
     return BH_OK;
 }
 
@@ -189,9 +259,9 @@ bh_input_read(const char *path, struct bh_input *ret_input, struct bh_diag *diag
     *ret_input = (struct bh_input){.path = path};
     if ((e = bh_file_read(path, INPUT_MAX, &ret_input->storage, &ret_input->len, diag)) != BH_OK) {
         /* An input that cannot be read is wrong usage for a command, whatever the reason. */
-        if (diag != NULL && e == BH_ERR_IO)
-            diag->err = BH_ERR_USAGE;
-        return e == BH_ERR_IO ? BH_ERR_USAGE : e;
+        diag->err = BH_ERR_USAGE;
+        bh_hint(diag, "give a file that can be read, of at most 4 MiB");
+        return BH_ERR_USAGE;
     }
     if (ret_input->len == 0)
         return bh_refuse(diag, BH_ERR_MALFORMED, "input",

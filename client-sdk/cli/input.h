@@ -31,14 +31,15 @@ struct bh_input {
     struct bh_span bytes; /* without surrounding white space where the form is text */
     struct bh_cmw cmw;
     struct bh_span ear;
+    const char *later; /* of BH_INPUT_RAW: the platform of a later version that it looks like */
     size_t certs_len;
     X509 *certs[BH_INPUT_CERTS_MAX];
 };
 
 /**
  * Read and recognise a file ("-" is standard input). BH_ERR_USAGE when it cannot be read,
- * BH_ERR_MALFORMED when it is of a kind but broken, or of no kind. bh_input_clear() frees, also
- * after a failure.
+ * BH_ERR_MALFORMED when it is of a kind but broken: then the kind is set where it is known.
+ * bh_input_clear() frees, also after a failure.
  */
 BH_MUST_USE enum bh_err bh_input_read(
     const char *path, struct bh_input *ret_input, struct bh_diag *diag);

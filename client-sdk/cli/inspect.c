@@ -19,7 +19,7 @@ tell_evidence(const struct bh_input *input, const struct bh_trust_inputs *trust,
     int rc = 0;
 
     if (j == NULL)
-        return bh_err_exit(BH_ERR_NOMEM);
+        return 2;
     bh_judge(input, &question, j);
     if (json) {
         json_t *doc = bh_judgement_json(j, trust);
@@ -27,51 +27,79 @@ tell_evidence(const struct bh_input *input, const struct bh_trust_inputs *trust,
         json_decref(doc);
     } else {
         bh_judgement_print(j, trust, input->path);
-        if (j->result != BH_OK)
-            (void)bh_cli_failed(COMMAND, &j->report.diag);
+        rc = fflush(stdout) == 0 ? 0 : 2;
     }
-    if (rc == 0)
-        rc = bh_err_exit(j->result);
+    if (j->result != BH_OK)
+        rc = bh_cli_failed(COMMAND, &j->report.diag);
     bh_judgement_clear(j);
     free(j);
     return rc;
 }
 
-static int
-tell_other(const struct bh_input *input, const struct bh_trust_inputs *trust, bool json)
+static void
+show_text(const struct bh_input *input, json_t *doc, const json_t *checks)
 {
-    struct bh_diag diag = {0};
-    json_t *doc = NULL;
-    enum bh_err e = bh_inspect_other(input, trust, &doc, &diag);
-    int rc = bh_err_exit(e);
-
-    if (doc != NULL && json) {
-        if (!bh_cli_print_json(doc))
-            rc = 2;
-    } else if (doc != NULL) {
-        (void)printf("%s\n", input->path);
-        bh_print_claims(stdout, doc);
-    }
-    if (e != BH_OK && !(json && doc != NULL))
-        (void)bh_cli_failed(COMMAND, &diag);
-    json_decref(doc);
-    return rc;
+    bh_cli_show(stdout, input->path);
+    (void)printf(": %s\n", bh_inspect_kind(input));
+    (void)json_object_del(doc, "kind");
+    bh_print_claims(stdout, doc);
+    (void)printf("checks\n");
+    bh_print_checks(stdout, checks);
 }
 
-/* A file of no kind, or broken: said in the same form as a failed check of evidence. */
+/*
+ * A document about what is not evidence: {"kind", facts, "authentic", "checks"}. Every command with
+ * --json ends with a document, also when there was nothing to read.
+ */
 static int
-tell_unreadable(const struct bh_diag *diag, bool json)
+tell(const struct bh_input *input, const struct bh_trust_inputs *trust, struct ev_report *report,
+    json_t *doc, enum bh_err e, bool json)
 {
-    if (json && diag->err != BH_ERR_USAGE) {
-        json_t *doc = json_pack("{s:s,s:b,s:[{s:s,s:b,s:s,s:s,s:s}],s:{}}", "kind", "unknown",
-            "authentic", 0, "checks", "check", diag->check[0] != '\0' ? diag->check : "input", "ok",
-            0, "expected", diag->expected, "found",
-            diag->found[0] != '\0' ? diag->found : diag->detail, "source", "form", "claims");
-        const bool written = bh_cli_print_json(doc);
-        json_decref(doc);
-        return written ? bh_err_exit(diag->err) : 2;
+    json_t *checks = ev_report_json(report);
+    bool written = checks != NULL;
+
+    if (trust != NULL)
+        (void)json_object_set_new(doc, "authentic", json_boolean(e == BH_OK));
+    if (json && written) {
+        (void)json_object_set(doc, "checks", checks);
+        if (json_object_get(doc, "claims") == NULL && e != BH_OK)
+            (void)json_object_set_new(doc, "claims", json_object());
+        bh_add_warnings(doc, trust);
+        written = bh_cli_print_json(doc);
+    } else if (written) {
+        if (e != BH_ERR_USAGE)
+            show_text(input, doc, checks);
+        written = fflush(stdout) == 0;
     }
-    return bh_cli_failed(COMMAND, diag);
+    json_decref(checks);
+    if (e != BH_OK)
+        return bh_cli_failed(COMMAND, &report->diag);
+    return written ? 0 : 2;
+}
+
+static int
+tell_other(const struct bh_input *input, const struct bh_trust_inputs *trust,
+    const struct bh_diag *failed, bool json)
+{
+    struct ev_report *report = malloc(sizeof(*report));
+    json_t *doc = json_pack("{s:s}", "kind", bh_inspect_kind(input));
+    int rc = 2;
+    enum bh_err e;
+
+    if (report != NULL && doc != NULL) {
+        ev_report_init(report, true);
+        if (failed->err != BH_OK)
+            e = bh_inspect_refused(report, failed, "form", "input",
+                "evidence, certificate, request, EAR, policy or checkpoint");
+        else
+            e = bh_inspect_other(input, trust, doc, report);
+        if (!json)
+            bh_print_warnings(trust);
+        rc = tell(input, trust, report, doc, e, json);
+    }
+    json_decref(doc);
+    free(report);
+    return rc;
 }
 
 int
@@ -107,17 +135,16 @@ bh_cmd_inspect(int argc, char **argv)
     if (rc >= 0)
         return rc;
     if (bh_evidence_options_load(&o, &trust, &diag) != BH_OK) {
-        rc = bh_cli_failed(COMMAND, &diag);
+        rc = tell_other(&input, NULL, &diag, json);
         goto out;
     }
     if (verify)
         by = &trust;
-    if (bh_input_read(args.items[0], &input, &diag) != BH_OK)
-        rc = tell_unreadable(&diag, json);
-    else if (input.kind == BH_INPUT_CMW || input.kind == BH_INPUT_RAW)
+    if (bh_input_read(args.items[0], &input, &diag) == BH_OK &&
+        (input.kind == BH_INPUT_CMW || input.kind == BH_INPUT_RAW))
         rc = tell_evidence(&input, by, json);
     else
-        rc = tell_other(&input, by, json);
+        rc = tell_other(&input, by, &diag, json);
 out:
     bh_input_clear(&input);
     bh_trust_inputs_clear(&trust);

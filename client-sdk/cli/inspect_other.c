@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inspect_other.h"
 
-#include "core/cose.h"
-#include "core/ear.h"
 #include "core/json.h"
 #include "core/text.h"
 #include "core/x509.h"
+#include "evidence/platform.h"
 #include "evidence/policy.h"
 #include "src/internal.h"
 
@@ -14,155 +13,26 @@
 #include <stdlib.h>
 
 #define TEXT_MAX 512
+#define CHECKPOINT "C2SP tlog-checkpoint"
 
 static void
 set_text(json_t *doc, const char *name, const char *text)
 {
-    (void)json_object_set_new(doc, name, json_string(text));
+    (void)json_object_set_new(doc, name, bh_json_lossy(text));
 }
 
-/* ---- attestation results ---- */
-
-static enum bh_err
-ear_claims(struct bh_span cwt, EVP_PKEY *issuer, json_t **ret_claims, struct bh_diag *diag)
+enum bh_err
+bh_inspect_refused(struct ev_report *report, const struct bh_diag *diag, const char *source,
+    const char *check, const char *expected)
 {
-    struct bh_ear *ear = malloc(sizeof(*ear));
-    struct bh_cose m;
+    struct bh_diag named = *diag;
     enum bh_err e;
 
-    if (ear == NULL)
-        return bh_fail(diag, BH_ERR_NOMEM, "EAR");
-    if (issuer != NULL)
-        e = bh_ear_verify(cwt, issuer, ear, diag);
-    else if ((e = bh_cose_decode(cwt, BH_COSE_FORM_TAGGED_SIGN1, &m, diag)) == BH_OK)
-        e = bh_ear_decode(m.payload, ear, diag);
-    if (e == BH_OK && (*ret_claims = bh_ear_json(ear)) == NULL)
-        e = bh_fail(diag, BH_ERR_NOMEM, "EAR");
-    free(ear);
-    return e;
-}
-
-/* The first of the keys and certificates given that verifies it. */
-static enum bh_err
-ear_verify(struct bh_span cwt, const struct bh_trust_inputs *trust, struct bh_diag *diag)
-{
-    enum bh_err e = BH_ERR_NOT_AUTHENTIC;
-
-    if (trust->anchors_len + trust->keys_len == 0)
-        return bh_refuse(diag, BH_ERR_USAGE, "ear.signature",
-            "--trust-anchor CERT or --endorsed-key FILE of the issuer", "neither",
-            "an EAR is verified with its issuer's key");
-    for (size_t i = 0; e != BH_OK && i < trust->anchors_len + trust->keys_len; i++) {
-        EVP_PKEY *key = NULL;
-        json_t *claims = NULL;
-
-        bh_diag_clear(diag);
-        if (i < trust->anchors_len) {
-            key = X509_get0_pubkey(trust->anchors[i]);
-            (void)EVP_PKEY_up_ref(key);
-        } else {
-            const struct ev_endorsement *k = &trust->keys[i - trust->anchors_len];
-            if ((e = bh_spki_decode(bh_span(k->key, k->key_len), &key, diag)) != BH_OK)
-                continue;
-        }
-        e = ear_claims(cwt, key, &claims, diag);
-        json_decref(claims);
-        EVP_PKEY_free(key);
-    }
-    return e;
-}
-
-static enum bh_err
-inspect_ear(const struct bh_input *in, const struct bh_trust_inputs *trust, json_t **ret_doc,
-    struct bh_diag *diag)
-{
-    json_t *claims = NULL;
-    enum bh_err e;
-
-    if ((e = ear_claims(in->ear, NULL, &claims, diag)) != BH_OK)
-        return e;
-    if (trust != NULL)
-        e = ear_verify(in->ear, trust, diag);
-    *ret_doc = json_pack("{s:s,s:s,s:o}", "kind", "ear", "form", "cwt", "claims", claims);
-    if (trust != NULL)
-        (void)json_object_set_new(*ret_doc, "authentic", json_boolean(e == BH_OK));
-    return e;
-}
-
-/* One part of a compact JWS, as JSON. */
-static enum bh_err
-jws_part(struct bh_span part, json_t **ret_json, struct bh_diag *diag)
-{
-    uint8_t *bytes = malloc(part.len + 1);
-    size_t len = 0;
-    enum bh_err e = BH_ERR_NOMEM;
-
-    if (bytes != NULL && (e = bh_unbase64url(part, bytes, part.len, &len)) == BH_OK)
-        e = bh_json_parse(bh_span(bytes, len), part.len + 1, ret_json, diag);
-    free(bytes);
-    return e == BH_OK ? BH_OK
-                      : bh_refuse(diag, BH_ERR_MALFORMED, "ear.form", "a compact JWS (RFC 7515)",
-                            "a part that is no base64url of JSON", "the EAR is malformed");
-}
-
-static enum bh_err
-jwt_verify(struct bh_span jws, const uint8_t *signature, size_t len,
-    const struct bh_trust_inputs *trust, struct bh_diag *diag)
-{
-    enum bh_err e = BH_ERR_NOT_AUTHENTIC;
-
-    for (size_t i = 0; e != BH_OK && i < trust->anchors_len; i++) {
-        bh_diag_clear(diag);
-        e = bh_ecdsa_verify(
-            X509_get0_pubkey(trust->anchors[i]), jws, bh_span(signature, len), diag);
-    }
-    for (size_t i = 0; e != BH_OK && i < trust->keys_len; i++) {
-        EVP_PKEY *key = NULL;
-        bh_diag_clear(diag);
-        if ((e = bh_spki_decode(bh_span(trust->keys[i].key, trust->keys[i].key_len), &key, diag)) ==
-            BH_OK)
-            e = bh_ecdsa_verify(key, jws, bh_span(signature, len), diag);
-        EVP_PKEY_free(key);
-    }
-    if (e != BH_OK)
-        (void)bh_refuse(diag, e, "ear.signature",
-            "a signature of one of the --trust-anchor or --endorsed-key files", "none",
-            "the EAR is not verified");
-    return e;
-}
-
-static enum bh_err
-inspect_jwt(const struct bh_input *in, const struct bh_trust_inputs *trust, json_t **ret_doc,
-    struct bh_diag *diag)
-{
-    const uint8_t *first = memchr(in->bytes.ptr, '.', in->bytes.len);
-    const uint8_t *last = memrchr(in->bytes.ptr, '.', in->bytes.len);
-    const struct bh_span head = bh_span(in->bytes.ptr, (size_t)(first - in->bytes.ptr));
-    const struct bh_span body = bh_span(first + 1, (size_t)(last - first) - 1);
-    const struct bh_span tail =
-        bh_span(last + 1, in->bytes.len - (size_t)(last - in->bytes.ptr) - 1);
-    json_t *header = NULL, *claims = NULL;
-    uint8_t signature[132];
-    size_t len = 0;
-    enum bh_err e;
-
-    if ((e = jws_part(head, &header, diag)) != BH_OK ||
-        (e = jws_part(body, &claims, diag)) != BH_OK)
-        goto out;
-    if ((e = bh_unbase64url(tail, signature, sizeof(signature), &len)) != BH_OK) {
-        (void)bh_refuse(diag, e, "ear.form", "a base64url signature", NULL, "the EAR is malformed");
-        goto out;
-    }
-    *ret_doc = json_pack(
-        "{s:s,s:s,s:O,s:O}", "kind", "ear", "form", "jwt", "header", header, "claims", claims);
-    if (trust != NULL) {
-        e = jwt_verify(
-            bh_span(in->bytes.ptr, (size_t)(last - in->bytes.ptr)), signature, len, trust, diag);
-        (void)json_object_set_new(*ret_doc, "authentic", json_boolean(e == BH_OK));
-    }
-out:
-    json_decref(header);
-    json_decref(claims);
+    bh_name_check(&named, "%s", check);
+    e = ev_refuse(report, named.err, source, named.check,
+        named.expected[0] != '\0' ? named.expected : expected,
+        named.found[0] != '\0' ? named.found : named.detail, NULL);
+    report->diag = named;
     return e;
 }
 
@@ -213,14 +83,15 @@ set_names(json_t *doc, X509 *cert)
 static void
 set_ear(json_t *doc, const X509 *cert)
 {
+    struct bh_ear *ear = malloc(sizeof(*ear));
     uint8_t *cwt = NULL;
-    json_t *claims = NULL;
     size_t len = 0;
 
-    if (bh_ear_from_cert(cert, &cwt, &len, NULL) == BH_OK &&
-        ear_claims(bh_span(cwt, len), NULL, &claims, NULL) == BH_OK)
-        (void)json_object_set_new(doc, "ear", claims);
+    if (ear != NULL && bh_ear_from_cert(cert, &cwt, &len, NULL) == BH_OK &&
+        bh_ear_claims(bh_span(cwt, len), NULL, ear, NULL) == BH_OK)
+        (void)json_object_set_new(doc, "ear", bh_ear_json(ear));
     free(cwt);
+    free(ear);
 }
 
 static json_t *
@@ -245,41 +116,63 @@ certificate_json(X509 *cert)
 }
 
 static enum bh_err
-inspect_certificates(const struct bh_input *in, const struct bh_trust_inputs *trust,
-    json_t **ret_doc, struct bh_diag *diag)
+verify_chain(
+    const struct bh_input *in, const struct bh_trust_inputs *trust, struct ev_report *report)
 {
-    json_t *list = json_array();
+    static const char expected[] = "a chain up to a trust anchor, valid at that time";
+    struct ev_trust built_in = {0};
+    X509 *anchors[EV_ANCHORS_MAX];
+    struct bh_diag diag = {0};
+    size_t n = 0;
     enum bh_err e = BH_OK;
 
-    for (size_t i = 0; i < in->certs_len; i++)
-        (void)json_array_append_new(list, certificate_json(in->certs[i]));
-    *ret_doc = json_pack("{s:s,s:o}", "kind", "certificate", "certificates", list);
-    if (trust == NULL)
+    if (trust->anchor_files_len == 0)
+        e = ev_trust_add_vendor_roots(&built_in, NULL);
+    for (size_t i = 0; e == BH_OK && i < built_in.anchors_len; i++)
+        anchors[n++] = built_in.anchors[i].cert;
+    for (size_t i = 0; e == BH_OK && i < trust->anchors_len; i++)
+        anchors[n++] = trust->anchors[i];
+    if (e == BH_OK)
+        e = bh_x509_verify(
+            in->certs[0], in->certs + 1, in->certs_len - 1, anchors, n, trust->at, &diag);
+    ev_trust_clear(&built_in);
+    if (e == BH_OK) {
+        ev_pass(report, "RFC 5280", "certificate.chain", expected, "one");
         return BH_OK;
-    if (trust->anchors_len == 0)
-        e = bh_refuse(diag, BH_ERR_USAGE, "certificate.chain", "--trust-anchor FILE", "none given",
-            "a certificate is verified up to the anchors that are given");
-    else
-        e = bh_x509_verify(in->certs[0], in->certs + 1, in->certs_len - 1, trust->anchors,
-            trust->anchors_len, trust->at, diag);
-    (void)json_object_set_new(*ret_doc, "authentic", json_boolean(e == BH_OK));
-    return e;
+    }
+    diag.err = e;
+    if (trust->anchor_files_len == 0)
+        bh_hint(&diag, "it was compared with the built-in vendor roots only: give the root that "
+                       "it should lead to with --trust-anchor");
+    return bh_inspect_refused(report, &diag, "RFC 5280", "certificate.chain", expected);
 }
 
 static enum bh_err
-inspect_csr(const struct bh_input *in, const struct bh_trust_inputs *trust, json_t **ret_doc,
-    struct bh_diag *diag)
+inspect_certificates(const struct bh_input *in, const struct bh_trust_inputs *trust, json_t *doc,
+    struct ev_report *report)
 {
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < in->certs_len; i++)
+        (void)json_array_append_new(list, certificate_json(in->certs[i]));
+    (void)json_object_set_new(doc, "certificates", list);
+    return trust == NULL ? BH_OK : verify_chain(in, trust, report);
+}
+
+static enum bh_err
+inspect_csr(const struct bh_input *in, json_t *doc, struct ev_report *report)
+{
+    static const char expected[] = "PKCS#10, signed by its own key";
     char hex[2 * BH_SPKI_MAX + 1];
+    struct bh_diag diag = {0};
     struct bh_csr csr;
     enum bh_err e;
 
-    if ((e = bh_csr_read(in->bytes, &csr, diag)) != BH_OK)
-        return e;
-    *ret_doc = json_pack("{s:s,s:s,s:s}", "kind", "certificate-request", "key",
-        bh_key_name(csr.key), "spki", bh_hex(bh_span(csr.spki, csr.spki_len), hex, sizeof(hex)));
-    if (trust != NULL)
-        (void)json_object_set_new(*ret_doc, "authentic", json_true());
+    if ((e = bh_csr_read(in->bytes, &csr, &diag)) != BH_OK)
+        return bh_inspect_refused(report, &diag, "RFC 2986", "csr.malformed", expected);
+    ev_pass(report, "RFC 2986", "csr.signature", expected, "it is");
+    set_text(doc, "key", bh_key_name(csr.key));
+    set_text(doc, "spki", bh_hex(bh_span(csr.spki, csr.spki_len), hex, sizeof(hex)));
     bh_csr_clear(&csr);
     return BH_OK;
 }
@@ -287,74 +180,112 @@ inspect_csr(const struct bh_input *in, const struct bh_trust_inputs *trust, json
 /* ---- texts ---- */
 
 static enum bh_err
-inspect_policy(const struct bh_input *in, json_t **ret_doc, struct bh_diag *diag)
+inspect_policy(const struct bh_input *in, const struct bh_trust_inputs *trust, json_t *doc,
+    struct ev_report *report)
 {
     struct ev_policy *policy = NULL;
+    struct bh_diag diag = {0};
     json_t *form = NULL;
     char hex[65];
     enum bh_err e;
 
-    if ((e = ev_policy_parse(in->bytes, &policy, diag)) != BH_OK)
-        return e;
-    if ((e = bh_json_parse(in->bytes, BH_POLICY_MAX, &form, diag)) == BH_OK)
-        *ret_doc = json_pack("{s:s,s:s,s:s,s:b,s:o}", "kind", "policy", "workload",
-            ev_policy_workload(policy), "digest",
-            bh_hex(bh_span(ev_policy_digest(policy), 32), hex, sizeof(hex)), "simulated",
-            ev_policy_simulated(policy), "policy", form);
+    if ((e = ev_policy_parse(in->bytes, &policy, &diag)) != BH_OK)
+        return bh_inspect_refused(report, &diag, "policy", "policy.form", "a policy");
+    if (bh_json_parse(in->bytes, BH_POLICY_MAX, &form, NULL) == BH_OK)
+        (void)json_object_set_new(doc, "policy", form);
+    set_text(doc, "workload", ev_policy_workload(policy));
+    set_text(doc, "digest", bh_hex(bh_span(ev_policy_digest(policy), 32), hex, sizeof(hex)));
+    (void)json_object_set_new(doc, "simulated", json_boolean(ev_policy_simulated(policy)));
     ev_policy_free(policy);
-    return e;
+    if (trust == NULL)
+        return BH_OK;
+    return ev_refuse(report, BH_ERR_NOT_AUTHENTIC, "policy", "policy.signature", "a signature",
+        "a policy file carries none", "leave out --verify: a policy can only be well-formed");
 }
 
-/* C2SP tlog-checkpoint: origin, tree size, root hash; then the signatures. */
+/* Decimal digits without leading zeros; 43 digits of base64 and '='. */
+static bool
+is_tree(const char *size, const char *hash)
+{
+    static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    return strspn(size, "0123456789") == strlen(size) && strlen(size) <= 20 &&
+           (size[0] != '0' || size[1] == '\0') && strlen(hash) == 44 &&
+           strspn(hash, base64) == 43 && hash[43] == '=';
+}
+
+/* Origin, tree size, root hash; then the signatures. */
 static enum bh_err
-inspect_checkpoint(const struct bh_input *in, const struct bh_trust_inputs *trust, json_t **ret_doc,
-    struct bh_diag *diag)
+inspect_checkpoint(const struct bh_input *in, const struct bh_trust_inputs *trust, json_t *doc,
+    struct ev_report *report)
 {
     char lines[3][TEXT_MAX] = {{0}};
     struct bh_span rest = in->bytes;
+    bool good = true;
 
-    for (size_t i = 0; i < BH_COUNT(lines); i++) {
+    for (size_t i = 0; good && i < BH_COUNT(lines); i++) {
         const uint8_t *end = memchr(rest.ptr, '\n', rest.len);
         const size_t len = end == NULL ? rest.len : (size_t)(end - rest.ptr);
-        if (end == NULL || len == 0 || len >= sizeof(lines[i]))
-            return bh_refuse(diag, BH_ERR_MALFORMED, "checkpoint.form",
-                "three lines: origin, size, root hash (C2SP tlog-checkpoint)", NULL,
-                "the checkpoint is malformed");
-        memcpy(lines[i], rest.ptr, len);
-        rest = bh_span(end + 1, rest.len - len - 1);
+        good = end != NULL && len > 0 && len < sizeof(lines[i]) &&
+               memchr(rest.ptr, '\0', len) == NULL && bh_is_utf8(bh_span(rest.ptr, len));
+        if (good) {
+            memcpy(lines[i], rest.ptr, len);
+            rest = bh_span(end + 1, rest.len - len - 1);
+        }
     }
-    *ret_doc = json_pack("{s:s,s:s,s:s,s:s}", "kind", "log-checkpoint", "origin", lines[0], "size",
-        lines[1], "root_hash", lines[2]);
-    if (*ret_doc == NULL)
-        return bh_refuse(diag, BH_ERR_MALFORMED, "checkpoint.form", "UTF-8", NULL,
-            "the checkpoint is malformed");
+    if (!good || !is_tree(lines[1], lines[2]))
+        return ev_refuse(report, BH_ERR_MALFORMED, CHECKPOINT, "checkpoint.form",
+            "three lines: origin, size, root hash", "another form", NULL);
+    ev_pass(report, CHECKPOINT, "checkpoint.form", "origin, size, root hash", "they are there");
+    set_text(doc, "origin", lines[0]);
+    set_text(doc, "size", lines[1]);
+    set_text(doc, "root_hash", lines[2]);
     if (trust == NULL)
         return BH_OK;
-    (void)json_object_set_new(*ret_doc, "authentic", json_false());
-    return bh_refuse(diag, BH_ERR_UNSUPPORTED, "checkpoint.signature", "a log of this deployment",
-        "this version keeps none", "checkpoints cannot be verified yet");
+    return ev_refuse(report, BH_ERR_UNSUPPORTED, CHECKPOINT, "checkpoint.signature",
+        "a signature by a key that is trusted", "not built yet in version " BH_VERSION,
+        "leave out --verify: this version shows checkpoints and verifies none");
 }
 
-enum bh_err
-bh_inspect_other(const struct bh_input *input, const struct bh_trust_inputs *trust,
-    json_t **ret_doc, struct bh_diag *diag)
+const char *
+bh_inspect_kind(const struct bh_input *input)
 {
     switch (input->kind) {
     case BH_INPUT_CERTIFICATE:
-        return inspect_certificates(input, trust, ret_doc, diag);
+        return "certificate";
     case BH_INPUT_CSR:
-        return inspect_csr(input, trust, ret_doc, diag);
+        return "certificate-request";
     case BH_INPUT_EAR_CWT:
-        return inspect_ear(input, trust, ret_doc, diag);
     case BH_INPUT_EAR_JWT:
-        return inspect_jwt(input, trust, ret_doc, diag);
+        return "ear";
     case BH_INPUT_POLICY:
-        return inspect_policy(input, ret_doc, diag);
+        return "policy";
     case BH_INPUT_CHECKPOINT:
-        return inspect_checkpoint(input, trust, ret_doc, diag);
+        return "log-checkpoint";
+    case BH_INPUT_CMW:
+    case BH_INPUT_RAW:
+        return "evidence";
     default:
-        return bh_refuse(diag, BH_ERR_MALFORMED, "input",
-            "evidence, certificate, request, EAR, policy or checkpoint", "none of them",
-            "%s is of no kind that is known here", input->path);
+        return "unknown";
+    }
+}
+
+enum bh_err
+bh_inspect_other(const struct bh_input *input, const struct bh_trust_inputs *trust, json_t *doc,
+    struct ev_report *report)
+{
+    switch (input->kind) {
+    case BH_INPUT_CERTIFICATE:
+        return inspect_certificates(input, trust, doc, report);
+    case BH_INPUT_CSR:
+        return inspect_csr(input, doc, report);
+    case BH_INPUT_EAR_CWT:
+        return bh_inspect_ear(input, trust, doc, report);
+    case BH_INPUT_EAR_JWT:
+        return bh_inspect_jwt(input, trust, doc, report);
+    case BH_INPUT_POLICY:
+        return inspect_policy(input, trust, doc, report);
+    default:
+        return inspect_checkpoint(input, trust, doc, report);
     }
 }

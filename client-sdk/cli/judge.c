@@ -1,9 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "judge.h"
 
+#include "core/cli.h"
+#include "core/json.h"
+#include "evidence/platform.h"
 #include "print.h"
 
 #include <stdio.h>
+
+static enum bh_err
+refuse_later(const char *platform, struct ev_report *report)
+{
+    char found[BH_VALUE_MAX];
+
+    (void)snprintf(found, sizeof(found), "evidence of %s, which is not built yet", platform);
+    return ev_refuse(report, BH_ERR_UNSUPPORTED, "form of the bytes", "evidence.type",
+        "evidence of a platform that version " BH_VERSION " verifies", found,
+        "`beachhead inspect --help` and README.md say what this version verifies");
+}
 
 static enum bh_err
 take_steps(const struct bh_input *input, const struct bh_question *q, struct bh_judgement *j)
@@ -11,8 +25,11 @@ take_steps(const struct bh_input *input, const struct bh_question *q, struct bh_
     struct ev_report *report = &j->report;
     enum bh_err e;
 
-    e = input->kind == BH_INPUT_CMW ? ev_decode(&input->cmw, report, &j->ev)
-                                    : ev_decode_raw(input->bytes, report, &j->ev);
+    if (input->later != NULL)
+        e = refuse_later(input->later, report);
+    else
+        e = input->kind == BH_INPUT_CMW ? ev_decode(&input->cmw, report, &j->ev)
+                                        : ev_decode_raw(input->bytes, report, &j->ev);
     if (e != BH_OK)
         return e;
     if (q->bound && (e = ev_bind(j->ev, q->binding, q->spki, report)) != BH_OK)
@@ -33,7 +50,9 @@ void
 bh_judge(const struct bh_input *input, const struct bh_question *question,
     struct bh_judgement *ret_judgement)
 {
-    *ret_judgement = (struct bh_judgement){.verified = question->trust != NULL};
+    *ret_judgement = (struct bh_judgement){.verified = question->trust != NULL,
+        .enveloped = input->kind == BH_INPUT_CMW,
+        .later = input->later};
     ev_report_init(&ret_judgement->report, true);
     ret_judgement->result = take_steps(input, question, ret_judgement);
 }
@@ -54,11 +73,35 @@ bh_judgement_status(const struct bh_judgement *j)
                         : bh_ear_status_name(BH_EAR_NONE);
 }
 
+void
+bh_add_warnings(json_t *doc, const struct bh_trust_inputs *trust)
+{
+    json_t *warnings;
+
+    if (trust == NULL || trust->warnings_len == 0 || (warnings = json_array()) == NULL)
+        return;
+    for (size_t i = 0; i < trust->warnings_len; i++)
+        (void)json_array_append_new(warnings, bh_json_lossy(trust->warnings[i]));
+    (void)json_object_set_new(doc, "warnings", warnings);
+}
+
+void
+bh_print_warnings(const struct bh_trust_inputs *trust)
+{
+    for (size_t i = 0; trust != NULL && i < trust->warnings_len; i++) {
+        (void)fputs("warning: ", stderr);
+        bh_cli_show(stderr, trust->warnings[i]);
+        (void)fputc('\n', stderr);
+    }
+}
+
 json_t *
 bh_judgement_json(const struct bh_judgement *j, const struct bh_trust_inputs *trust)
 {
-    json_t *doc = json_pack(
-        "{s:s,s:s*}", "kind", "evidence", "platform", j->ev == NULL ? NULL : ev_platform(j->ev));
+    const char *platform = j->ev == NULL ? j->later : ev_platform(j->ev);
+    const bool unknown = platform == NULL && j->result == BH_ERR_UNSUPPORTED && !j->enveloped;
+    json_t *doc =
+        json_pack("{s:s,s:s?}", "kind", unknown ? "unknown" : "evidence", "platform", platform);
 
     if (doc == NULL)
         return NULL;
@@ -66,12 +109,7 @@ bh_judgement_json(const struct bh_judgement *j, const struct bh_trust_inputs *tr
         (void)json_object_set_new(doc, "authentic", json_boolean(j->authentic));
     (void)json_object_set_new(doc, "checks", ev_report_json(&j->report));
     (void)json_object_set_new(doc, "claims", j->ev == NULL ? json_object() : ev_claims(j->ev));
-    if (trust != NULL && trust->warnings_len > 0) {
-        json_t *warnings = json_array();
-        for (size_t i = 0; i < trust->warnings_len; i++)
-            (void)json_array_append_new(warnings, json_string(trust->warnings[i]));
-        (void)json_object_set_new(doc, "warnings", warnings);
-    }
+    bh_add_warnings(doc, trust);
     return doc;
 }
 
@@ -82,8 +120,10 @@ bh_judgement_print(
     json_t *claims = j->ev == NULL ? NULL : ev_claims(j->ev);
     json_t *checks = ev_report_json(&j->report);
 
-    if (j->ev != NULL)
-        (void)printf("%s: evidence of platform %s\n", path, ev_platform(j->ev));
+    if (j->ev != NULL) {
+        bh_cli_show(stdout, path);
+        (void)printf(": evidence of platform %s\n", ev_platform(j->ev));
+    }
     if (claims != NULL)
         bh_print_claims(stdout, claims);
     if (j->verified || j->result != BH_OK) {
@@ -92,8 +132,7 @@ bh_judgement_print(
     }
     if (j->verified)
         (void)printf("authentic: %s\n", j->authentic ? "yes" : "no");
-    for (size_t i = 0; trust != NULL && i < trust->warnings_len; i++)
-        (void)fprintf(stderr, "warning: %s\n", trust->warnings[i]);
+    bh_print_warnings(trust);
     json_decref(claims);
     json_decref(checks);
 }

@@ -10,6 +10,8 @@
 struct bh_judgement {
     struct ev_report report; /* detailed */
     struct ev_evidence *ev;  /* NULL when it did not decode */
+    bool enveloped;          /* it came as a CMW */
+    const char *later;       /* the platform, where a later version verifies it */
     bool verified;           /* authentication was asked for */
     bool authentic;
     bool appraised;
@@ -32,6 +34,10 @@ struct bh_question {
 void bh_judge(const struct bh_input *input, const struct bh_question *question,
     struct bh_judgement *ret_judgement);
 void bh_judgement_clear(struct bh_judgement *judgement);
+
+/** Warnings about published keys: into a document, or on standard error. */
+void bh_add_warnings(json_t *document, const struct bh_trust_inputs *trust);
+void bh_print_warnings(const struct bh_trust_inputs *trust);
 
 /** {"kind","platform","authentic","checks","claims","warnings"}. */
 json_t *bh_judgement_json(

@@ -2,6 +2,7 @@
 #include "peer_options.h"
 
 #include "core/file.h"
+#include "core/json.h"
 #include "core/limits.h"
 #include "core/text.h"
 #include "print.h"
@@ -91,18 +92,18 @@ bh_peer_json(const bh_peer *peer)
 json_t *
 bh_failure_json(const bh_failure *failure)
 {
-    return json_pack("{s:b,s:s,s:s,s:s,s:s,s:s,s:s}", "verified", 0, "code",
-        bh_failure_code(failure), "check", bh_failure_check(failure), "expected",
-        bh_failure_expected(failure), "found", bh_failure_found(failure), "detail",
-        bh_failure_detail(failure), "hint", bh_failure_hint(failure));
+    return json_pack("{s:b,s:s,s:o,s:o,s:o,s:o,s:o}", "verified", 0, "code",
+        bh_failure_code(failure), "check", bh_json_lossy(bh_failure_check(failure)), "expected",
+        bh_json_lossy(bh_failure_expected(failure)), "found",
+        bh_json_lossy(bh_failure_found(failure)), "detail",
+        bh_json_lossy(bh_failure_detail(failure)), "hint", bh_json_lossy(bh_failure_hint(failure)));
 }
 
+/* Never 0: a failure that nobody filled in is one too. */
 static int
 exit_code(const bh_failure *failure)
 {
     switch (bh_failure_result(failure)) {
-    case BH_RESULT_OK:
-        return 0;
     case BH_RESULT_USAGE:
         return 2;
     case BH_RESULT_UNREACHABLE:
@@ -119,9 +120,8 @@ bh_peer_failed(const char *command, const bh_failure *failure, bool json)
         json_t *doc = bh_failure_json(failure);
         (void)bh_cli_print_json(doc);
         json_decref(doc);
-    } else {
-        (void)bh_cli_failed(command, &failure->diag);
     }
+    (void)bh_cli_failed(command, &failure->diag);
     return exit_code(failure);
 }
 

@@ -24,7 +24,9 @@ BH_MUST_USE enum bh_result bh_peer_options_load(const struct bh_peer_options *op
 json_t *bh_peer_json(const bh_peer *peer);
 /** {"verified": false, "code", "check", ...}. New reference. */
 json_t *bh_failure_json(const bh_failure *failure);
-/** Tell a failure on standard error, or as JSON on standard output; returns the exit code. */
+/** Tell a failure on standard error, and as JSON on standard output; returns the exit code, never
+ * 0.
+ */
 int bh_peer_failed(const char *command, const bh_failure *failure, bool json);
 /** Tell a verified peer; returns the exit code. */
 int bh_peer_verified(const bh_peer *peer, bool json);

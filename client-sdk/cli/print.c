@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "print.h"
 
+#include "core/cli.h"
+#include "core/text.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,31 +13,24 @@
 #define LONG_VALUE 160 /* certificates; digests and nonces stay whole */
 #define SHOWN 48
 
-/* What stands in evidence was written by somebody else: it must not steer a terminal. */
-static void
-print_text(FILE *out, const char *text)
-{
-    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
-        if (*p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0))
-            (void)fprintf(out, "\\x%02x", *p);
-        else
-            (void)fputc(*p, out);
-    }
-}
-
 static void
 print_scalar(FILE *out, const json_t *value)
 {
     if (json_is_string(value) && json_string_length(value) > LONG_VALUE) {
         char start[SHOWN + 1];
+        size_t len = SHOWN;
         (void)snprintf(start, sizeof(start), "%s", json_string_value(value));
-        print_text(out, start);
+        /* Not in the middle of a character. */
+        while (len > 0 && !bh_is_utf8(bh_span(start, len)))
+            len--;
+        start[len] = '\0';
+        bh_cli_show(out, start);
         (void)fprintf(out, "... (%zu characters, whole with --json)", json_string_length(value));
     } else if (json_is_string(value)) {
-        print_text(out, json_string_value(value));
+        bh_cli_show(out, json_string_value(value));
     } else {
         char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-        print_text(out, text == NULL ? "?" : text);
+        bh_cli_show(out, text == NULL ? "?" : text);
         free(text);
     }
 }
@@ -48,7 +44,7 @@ print_named(FILE *out, const char *name, json_t *value, int indent)
     const int pad = NAME_WIDTH - indent - (int)strlen(name);
 
     (void)fprintf(out, "%*s", indent, "");
-    print_text(out, name);
+    bh_cli_show(out, name);
     if (json_is_object(value) || json_is_array(value)) {
         (void)fputc('\n', out);
         print_members(out, value, indent + INDENT);
@@ -98,12 +94,12 @@ print_check(FILE *out, const json_t *check, bool failed)
     const char *source = json_string_value(json_object_get(check, "source"));
 
     (void)fprintf(out, "  %s  ", failed ? "FAIL" : "ok  ");
-    print_text(out, json_string_value(json_object_get(check, "check")));
+    bh_cli_show(out, json_string_value(json_object_get(check, "check")));
     if (!failed && source != NULL && strcmp(source, "not given") == 0)
         (void)fputs("  (not given)", out);
     else if (!failed && found != NULL && found[0] != '\0') {
         (void)fputs("  ", out);
-        print_text(out, found);
+        bh_cli_show(out, found);
     }
     (void)fputc('\n', out);
     for (size_t i = 0; failed && i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -111,7 +107,7 @@ print_check(FILE *out, const json_t *check, bool failed)
         if (text == NULL || text[0] == '\0')
             continue;
         (void)fprintf(out, "        %-9s ", rows[i].label);
-        print_text(out, text);
+        bh_cli_show(out, text);
         (void)fputc('\n', out);
     }
 }

@@ -17,8 +17,7 @@ read_input(const char *path, uint8_t **ret_bytes, size_t *ret_len, struct bh_dia
 {
     if (bh_file_read(path, FILE_MAX, ret_bytes, ret_len, diag) == BH_OK)
         return BH_OK;
-    if (diag != NULL)
-        diag->err = BH_ERR_USAGE;
+    diag->err = BH_ERR_USAGE;
     return BH_ERR_USAGE;
 }
 
@@ -41,20 +40,38 @@ load_anchors(struct bh_trust_inputs *in, const char *path, struct bh_diag *diag)
 
     if ((e = read_input(path, &bytes, &len, diag)) != BH_OK)
         return e;
-    if (len > 0 && bytes[0] == 0x30) {
+    if (room == 0) {
+        e = bh_fail(diag, BH_ERR_TOO_LARGE, "more than %d trust anchors", EV_ANCHORS_MAX);
+    } else if (len > 0 && bytes[0] == 0x30) {
         if ((e = bh_x509_der(bh_span(bytes, len), &in->anchors[in->anchors_len], diag)) == BH_OK)
             n = 1;
     } else {
         e = bh_x509_pem(bh_span(bytes, len), in->anchors + in->anchors_len, room, &n, diag);
     }
     free(bytes);
-    if (e != BH_OK)
-        return bh_refuse(diag, BH_ERR_USAGE, "trust_anchor", "certificates in PEM, or one in DER",
-            path, "a trust anchor cannot be read");
+    if (e != BH_OK) {
+        bh_name_check(diag, "trust_anchor");
+        bh_hint(diag, "%s: give certificates in PEM, or one in DER", path);
+        diag->err = BH_ERR_USAGE;
+        return BH_ERR_USAGE;
+    }
     for (size_t i = in->anchors_len; i < in->anchors_len + n; i++)
         if (bh_x509_spki(in->anchors[i], spki, sizeof(spki), &spki_len, NULL) == BH_OK)
             warn_published(in, path, bh_span(spki, spki_len));
     in->anchors_len += n;
+    return BH_OK;
+}
+
+/* The one entry of an endorsement file, as a server has it: class and simulation included. */
+static enum bh_err
+keep_endorsement(void *arg, const uint8_t key[32], const struct ev_endorsement *e)
+{
+    struct bh_trust_inputs *in = arg;
+
+    (void)key;
+    if (in->keys_len == BH_CLI_KEYS_MAX)
+        return BH_ERR_TOO_LARGE;
+    in->keys[in->keys_len++] = *e;
     return BH_OK;
 }
 
@@ -68,16 +85,25 @@ load_key(struct bh_trust_inputs *in, const char *path, struct bh_diag *diag)
 
     if ((e = read_input(path, &bytes, &len, diag)) != BH_OK)
         return e;
-    e = ev_endorsement_from_key(bh_span(bytes, len), key, diag);
-    free(bytes);
-    if (e != BH_OK) {
-        if (diag != NULL)
-            diag->err = BH_ERR_USAGE;
-        return BH_ERR_USAGE;
+    if (in->keys_len == BH_CLI_KEYS_MAX) {
+        e = bh_fail(diag, BH_ERR_TOO_LARGE, "more than %d endorsed keys", BH_CLI_KEYS_MAX);
+    } else if (len > 0 && (bytes[0] == '{' || bytes[0] == '[')) {
+        e = ev_endorsement_file(bh_span(bytes, len), keep_endorsement, in, diag);
+    } else if ((e = ev_endorsement_from_key(bh_span(bytes, len), key, diag)) == BH_OK) {
+        in->keys_len++;
+        warn_published(in, path, bh_span(key->key, key->key_len));
     }
-    in->keys_len++;
-    warn_published(in, path, bh_span(key->key, key->key_len));
-    return BH_OK;
+    OPENSSL_cleanse(bytes, len);
+    free(bytes);
+    if (e == BH_OK)
+        return BH_OK;
+    bh_name_check(diag, "endorsed_key");
+    bh_hint(diag,
+        "%s: give a public key or certificate in PEM or DER, a raw symmetric key, or an "
+        "endorsement file",
+        path);
+    diag->err = BH_ERR_USAGE;
+    return BH_ERR_USAGE;
 }
 
 enum bh_err

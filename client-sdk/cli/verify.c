@@ -47,6 +47,8 @@ verify(const struct bh_peer_options *o, const char *path, bh_peer **ret_peer, bh
         e = bh_x509_to_der(certs[i], &ders[i], &lens[i]);
     if (e != BH_OK) {
         (void)bh_fail(&diag, e, "%s cannot be read", path);
+        bh_name_check(&diag, "certificate.form");
+        bh_hint(&diag, "give the chain in PEM, the isolate's certificate first");
         r = bh_failure_set(failure, &diag, e);
         goto out;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli.h"
 
-#include "json.h"
+#include "text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -211,40 +211,75 @@ bh_cli_run(const char *program, const char *purpose, const char *example,
     return bh_cli_usage_error(program, "unknown command %s", argv[1]);
 }
 
+/* Bytes of the character at @p s that may be shown as it is; 0: not even its first byte. */
+static size_t
+harmless(const unsigned char *s)
+{
+    const size_t len = s[0] < 0x80 ? 1 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+    uint32_t c = s[0];
+
+    for (size_t i = 1; i < len; i++)
+        if (s[i] == '\0')
+            return 0;
+    if (!bh_is_utf8(bh_span(s, len)))
+        return 0;
+    for (size_t i = 1; i < len; i++)
+        c = (i == 1 ? c & (0x7fu >> len) : c) << 6 | (s[i] & 0x3fu);
+    if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f ||
+        (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
+        return 0;
+    return len;
+}
+
+void
+bh_cli_show(FILE *out, const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+
+    while (*at != '\0') {
+        const size_t len = harmless(at);
+
+        if (len == 0)
+            (void)fprintf(out, "\\x%02x", *at++);
+        else
+            at += fwrite(at, 1, len, out) == len ? len : strlen((const char *)at);
+    }
+}
+
 static void
 print_line(const char *label, const char *text)
 {
     if (text[0] == '\0')
         return;
     fprintf(stderr, "  %-10s", label);
-    for (; *text != '\0'; text++) {
-        const unsigned char c = (unsigned char)*text;
-
-        (void)fputc(c < 0x20 || c == 0x7f ? '?' : c, stderr);
-    }
+    bh_cli_show(stderr, text);
     (void)fputc('\n', stderr);
 }
 
 int
 bh_cli_failed(const char *command, const struct bh_diag *diag)
 {
+    const int code = bh_err_exit(diag->err);
+
     fprintf(stderr, "%s: %s (%s)\n", command, bh_err_title(diag->err), bh_err_code(diag->err));
     print_line("what", diag->detail);
     print_line("check", diag->check);
     print_line("expected", diag->expected);
     print_line("found", diag->found);
     print_line("to do", diag->hint);
-    return bh_err_exit(diag->err);
+    return code == 0 ? 1 : code;
 }
 
 bool
 bh_cli_print_json(const json_t *json)
 {
-    char *text = bh_json_text(json, true);
-    bool good = false;
+    char *text = json_dumps(json, JSON_ENCODE_ANY | JSON_ENSURE_ASCII | JSON_INDENT(2));
+    bool good = text != NULL;
 
-    if (text != NULL)
-        good = puts(text) >= 0 && fflush(stdout) == 0;
+    /* DEL is the one control character that JSON leaves alone. */
+    for (const char *at = text; good && *at != '\0'; at++)
+        good = *at == 0x7f ? fputs("\\u007f", stdout) >= 0 : putchar(*at) != EOF;
+    good = good && putchar('\n') != EOF && fflush(stdout) == 0;
     free(text);
     return good;
 }

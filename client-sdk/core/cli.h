@@ -36,6 +36,7 @@
 #include "err.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 #define BH_CLI_LIST_MAX 64
 
@@ -93,12 +94,20 @@ BH_MUST_USE int bh_cli_run(const char *program, const char *purpose, const char 
 int bh_cli_usage_error(const char *command, const char *fmt, ...) BH_PRINTF(2, 3);
 
 /**
- * Tell a failure on standard error as people read it: what, the check, expected, found, what to do.
- * Bytes that could drive a terminal are shown as '?'. Returns the exit code that goes with it.
+ * Write a text that somebody else may have made: control characters (C0, DEL, C1), characters that
+ * turn the direction of a line, and bytes that are no UTF-8 are shown as \xNN, so that it cannot
+ * drive a terminal.
+ */
+void bh_cli_show(FILE *out, const char *text);
+
+/**
+ * Tell a failure on standard error as people read it: what, the check, expected, found, what to do,
+ * by bh_cli_show(). Returns the exit code that goes with it, never 0.
  */
 int bh_cli_failed(const char *command, const struct bh_diag *diag);
 
-/** Print one JSON document, indented, on standard output. False when it cannot be written. */
+/** Print one JSON document, indented and in ASCII, on standard output. False when it cannot be
+ * written. */
 bool bh_cli_print_json(const json_t *json);
 
 #endif

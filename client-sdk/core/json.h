@@ -44,8 +44,8 @@ BH_MUST_USE enum bh_err bh_json_canonical(
  */
 char *bh_json_text(const json_t *json, bool indent);
 
-/** A JSON string of @p text, which may be bytes of anybody's: what is not UTF-8 becomes '?' per byte.
- * NULL when out of memory. */
+/** A JSON string of @p text, which may be bytes of anybody's: what is not UTF-8 becomes '?' per
+ * byte. NULL when out of memory. */
 json_t *bh_json_lossy(const char *text);
 
 /** Problem details (RFC 9457) of @p diag in a new object, with the error's own hint where the diag

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What one evidence format provides: a row of the const table in evidence.c, filled by the format's
- * own file. Inside libbh_evidence only.
+ * own file. Inside libbh_evidence; the reports at its end also serve `beachhead inspect`.
  *
  * The functions of a row get what the steps of evidence.h need; ev_decode() and the
  * others in evidence.c do what is common: dispatch, order of the steps, choice of the policy entry.

@@ -2,6 +2,7 @@
 /* The list of checks of one appraisal, and the measured values of its verdict. */
 #include "platform.h"
 
+#include "core/json.h"
 #include "core/text.h"
 
 #include <stdio.h>
@@ -66,9 +67,9 @@ ev_report_json(const struct ev_report *report)
 
     for (size_t i = 0; list != NULL && i < report->len; i++) {
         const struct ev_check *c = &report->checks[i];
-        json_t *row =
-            json_pack("{s:s, s:b, s:s, s:s, s:s}", "check", c->name, "ok", (int)c->ok, "expected",
-                c->expected, "found", c->found, "source", c->source != NULL ? c->source : "");
+        json_t *row = json_pack("{s:s, s:b, s:o, s:o, s:s}", "check", c->name, "ok", (int)c->ok,
+            "expected", bh_json_lossy(c->expected), "found", bh_json_lossy(c->found), "source",
+            c->source != NULL ? c->source : "");
 
         if (row == NULL || json_array_append_new(list, row) != 0) {
             json_decref(list);
