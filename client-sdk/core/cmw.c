@@ -47,6 +47,7 @@ json_record(const json_t *json, struct storage *st, struct bh_cmw_record *r, str
     const json_t *ind = json_array_get(json, 2);
     const size_t n = json_array_size(json);
     size_t len;
+    enum bh_err e;
 
     if (!json_is_array(json) || n < 2 || n > 3)
         return malformed(diag, "a record is [type, value] or [type, value, indicator]");
@@ -56,11 +57,14 @@ json_record(const json_t *json, struct storage *st, struct bh_cmw_record *r, str
         return malformed(diag, "a record's type is a media type or a content-format number");
     if (n == 3 && (!json_is_integer(ind) || json_integer_value(ind) <= 0))
         return malformed(diag, "a record's indicator is a positive number");
-    if (!json_is_string(value) ||
-        bh_unbase64url(bh_span(json_string_value(value), json_string_length(value)),
-            st->bytes + st->used, st->cap - st->used, &len) != BH_OK)
-        return malformed(
-            diag, "a record's value is base64url without padding, within the size limit");
+    if (!json_is_string(value))
+        return malformed(diag, "a record's value is a text");
+    e = bh_unbase64url(bh_span(json_string_value(value), json_string_length(value)),
+        st->bytes + st->used, st->cap - st->used, &len);
+    if (e == BH_ERR_TOO_LARGE)
+        return bh_fail(diag, e, "CMW (RFC 9999, 3): values of more than %d bytes", BH_EVIDENCE_MAX);
+    if (e != BH_OK)
+        return malformed(diag, "a record's value is base64url without padding");
     r->value = bh_span(st->bytes + st->used, len);
     st->used += len;
     return BH_OK;

@@ -163,8 +163,8 @@ bh_json_only(
         while (names[n] != NULL && strcmp(names[n], key) != 0)
             n++;
         if (names[n] == NULL)
-            return bh_refuse(
-                diag, BH_ERR_MALFORMED, where, NULL, key, "%s has no member \"%.60s\"", where, key);
+            return bh_refuse(diag, BH_ERR_MALFORMED, where, "known members only", key,
+                "%s has no member \"%.60s\"", where, key);
     }
     return BH_OK;
 }
