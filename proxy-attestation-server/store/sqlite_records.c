@@ -2,6 +2,8 @@
 /* The records of the store: put, found, cleaned up. */
 #include "sqlite.h"
 
+#include "core/text.h"
+
 #include "core/x509.h"
 
 #include <stdlib.h>
@@ -87,6 +89,7 @@ pas_store_certificate(struct pas_store *store, const uint8_t serial[PAS_STORE_SE
     struct pas_cert_record *ret_c, void **ret_storage, struct bh_diag *diag)
 {
     sqlite3_stmt *st = store->st[ST_GET_CERTIFICATE];
+    char text[2 * PAS_STORE_SERIAL_LEN + 1];
     enum bh_err e;
     bool row;
 
@@ -94,7 +97,8 @@ pas_store_certificate(struct pas_store *store, const uint8_t serial[PAS_STORE_SE
     if ((e = pas_sql_row(store, ST_GET_CERTIFICATE, &row, "find a certificate", diag)) != BH_OK)
         goto out;
     if (!row) {
-        e = bh_refuse(diag, BH_ERR_NOT_FOUND, "certificate.serial", NULL, NULL,
+        e = bh_refuse(diag, BH_ERR_NOT_FOUND, "certificate.serial", "a certificate of this server",
+            bh_hex(bh_span(serial, PAS_STORE_SERIAL_LEN), text, sizeof(text)),
             "no certificate with this serial is recorded here");
         goto out;
     }
