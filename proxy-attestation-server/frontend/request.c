@@ -109,10 +109,11 @@ check_route(struct pas_fe_request *r, const char *url)
     r->head = strcmp(r->method, "HEAD") == 0;
     if (route->id == PAS_FE_LATER) {
         (void)bh_refuse(&r->diag, BH_ERR_NOT_FOUND, "request.path",
-            "a part of the API that is built", url, "this server has no such part yet: %s", route->path);
+            "a part of the API that is built", url, "this server has no such part yet: %s",
+            route->path);
     } else if (route->id == PAS_FE_NONE) {
-        (void)bh_refuse(&r->diag, BH_ERR_NOT_FOUND, "request.path", "a path of the API",
-            url, "no such path");
+        (void)bh_refuse(
+            &r->diag, BH_ERR_NOT_FOUND, "request.path", "a path of the API", url, "no such path");
         bh_hint(&r->diag, "the API is under /v1/");
     } else if (strcmp(r->method, "POST") != 0 && (route->post || strcmp(r->method, "GET") != 0) &&
                (route->post || !r->head)) {
@@ -287,8 +288,7 @@ answer(struct pas_fe_request *r)
         return pas_fe_reply_answer(r);
     if (r->diag.err == BH_OK && r->route->id == PAS_FE_CHALLENGES && !pas_fe_body_is_empty(body))
         (void)bh_refuse(&r->diag, BH_ERR_MALFORMED, "request.body", "an empty body or {}",
-            "another body",
-            "a request for a challenge says nothing");
+            "another body", "a request for a challenge says nothing");
     else if (r->diag.err == BH_OK && r->route->verifier && body.len == 0)
         (void)bh_refuse(&r->diag, BH_ERR_MALFORMED, "request.body", "a JSON object", "nothing",
             "the request has no body");
