@@ -12,7 +12,7 @@
 #define DRAIN_MS 10000
 
 struct options {
-    const char *listen, *to, *root, *workload;
+    const char *listen, *to, *root, *workload, *connections, *idle;
     bool accept_warning;
 };
 
@@ -41,9 +41,8 @@ dial(const struct options *o, struct bh_diag *diag)
     char *pem = NULL;
     enum bh_err e;
 
-    config.endpoint.limits = agent_relay_default_limits;
-    config.endpoint.connections = agent_endpoint_raise_limit(AGENT_CONNECTIONS_DEFAULT);
-    if ((e = agent_listen_parse(o->listen, &config.endpoint.listen, diag)) != BH_OK ||
+    if ((e = agent_read_limits(o->connections, o->idle, &config.endpoint, diag)) != BH_OK ||
+        (e = agent_listen_parse(o->listen, &config.endpoint.listen, diag)) != BH_OK ||
         (e = agent_target_parse(o->to, false, &config.endpoint.target, diag)) != BH_OK ||
         (e = agent_load_roots(o->root, &trust, &pem, diag)) != BH_OK ||
         (e = expect(o, &expectation, diag)) != BH_OK ||
@@ -80,6 +79,14 @@ agent_cmd_dial(int argc, char **argv)
             .help = "who must answer there",
             .needed = true,
             .text = &o.workload},
+        {.name = "connections",
+            .value = "N",
+            .help = "at most so many at a time (4096)",
+            .text = &o.connections},
+        {.name = "idle",
+            .value = "DURATION",
+            .help = "close connections on which nothing moves for so long (1h)",
+            .text = &o.idle},
         {.name = "accept-warning",
             .help = "accept the attestation status \"warning\"",
             .flag = &o.accept_warning},

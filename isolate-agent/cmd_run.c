@@ -14,7 +14,7 @@
 
 struct options {
     const char *server, *root, *workload, *attester, *simulator, *listen, *upstream, *out,
-        *on_renew, *state;
+        *on_renew, *state, *connections, *idle;
     bool print_context;
 };
 
@@ -40,14 +40,12 @@ read_addresses(const struct options *o, struct agent_service_config *config, str
     enum bh_err e;
 
     config->listen = o->listen != NULL;
-    config->endpoint.limits = agent_relay_default_limits;
     if (o->listen == NULL)
         return BH_OK;
     if ((e = agent_listen_parse(o->listen, &config->endpoint.listen, diag)) != BH_OK ||
         (e = agent_target_parse(o->upstream, true, &config->endpoint.target, diag)) != BH_OK)
         return e;
-    config->endpoint.connections = agent_endpoint_raise_limit(AGENT_CONNECTIONS_DEFAULT);
-    return BH_OK;
+    return agent_read_limits(o->connections, o->idle, &config->endpoint, diag);
 }
 
 static int
@@ -153,6 +151,14 @@ parse(int argc, char **argv, struct options *o)
             .value = "CMD",
             .help = "run after each new certificate in DIR",
             .text = &o->on_renew},
+        {.name = "connections",
+            .value = "N",
+            .help = "at most so many at a time (4096)",
+            .text = &o->connections},
+        {.name = "idle",
+            .value = "DURATION",
+            .help = "close connections on which nothing moves for so long (1h)",
+            .text = &o->idle},
         {.name = "state",
             .value = "DIR",
             .help = "keep status.json there (nothing secret)",

@@ -77,7 +77,7 @@ vsock(const char *text, struct agent_address *ret_address, struct bh_diag *diag)
     errno = 0;
     const unsigned long port =
         digits[0] >= '0' && digits[0] <= '9' ? strtoul(digits, &end, 10) : ULONG_MAX;
-    if (port >= VMADDR_PORT_ANY || errno != 0 || *end != '\0')
+    if (port >= UINT32_MAX || errno != 0 || *end != '\0')
         return bh_refuse(diag, BH_ERR_USAGE, "address", "vsock:PORT, PORT below 4294967295", text,
             "the address is none");
     memset(ret_address, 0, sizeof(*ret_address));

@@ -188,6 +188,10 @@ on_enrolled(void *arg, struct agent_identity *identity, const struct bh_diag *di
 {
     struct service *s = arg;
 
+    if (s->draining) {
+        agent_identity_free(identity);
+        return;
+    }
     if (identity != NULL) {
         take_identity(s, identity);
     } else {
@@ -293,6 +297,8 @@ set_up(struct service *s, struct bh_diag *diag)
             BH_OK &&
         s->config->hook != NULL)
         e = agent_hook_attach(s->config->hook, s->loop, NULL, NULL, diag);
+    if (e == BH_OK && s->config->state != NULL)
+        e = agent_status_write(&s->status, s->config->state, bh_time_now(), diag);
     if (e != BH_OK)
         agent_signals_close(&s->signals, s->loop);
     return e;

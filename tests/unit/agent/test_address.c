@@ -69,3 +69,24 @@ Test(address, taken)
     cr_expect_eq(agent_bound_address(-1, &address, NULL), BH_ERR_INTERNAL);
     close(fd);
 }
+
+/* Where the kernel has no vsock this says so. */
+Test(address, vsock)
+{
+    char text[AGENT_ADDRESS_TEXT_MAX];
+    struct agent_address address;
+    const int probe = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = -1;
+
+    if (probe < 0) {
+        cr_log_warn("SKIP: this kernel has no vsock");
+        return;
+    }
+    close(probe);
+    cr_assert_eq(agent_listen_parse("vsock:54329", &address, NULL), BH_OK);
+    cr_assert_eq(agent_listen(&address, &fd, NULL), BH_OK);
+    cr_assert_eq(agent_bound_address(fd, &address, NULL), BH_OK);
+    cr_expect_str_eq(agent_address_text(&address, text, sizeof(text)), "vsock:54329");
+    agent_socket_tune(fd);
+    close(fd);
+}

@@ -126,6 +126,12 @@ Test(agent, wrong_usage_of_run)
     expect(&r, 2, "nowhere");
     RUN(&r, BASE, "--workload", "payments", "--listen", "127.0.0.1:0", "--upstream", "127.0.0.1");
     expect(&r, 2, "HOST:PORT");
+    RUN(&r, BASE, "--workload", "payments", "--listen", "127.0.0.1:0", "--upstream", "127.0.0.1:1",
+        "--connections", "0");
+    expect(&r, 2, "--connections");
+    RUN(&r, BASE, "--workload", "payments", "--listen", "127.0.0.1:0", "--upstream", "127.0.0.1:1",
+        "--idle", "soon");
+    expect(&r, 2, "--idle");
     RUN(&r, "run", "--server", "https://127.0.0.1:1", "--root", "/no/such", "--workload",
         "payments", "--out", "/tmp/x");
     expect(&r, 2, "/no/such");

@@ -520,3 +520,17 @@ Test(service, what_is_worth_another_try)
     cr_expect_not(agent_service_may_retry(BH_ERR_NOT_AUTHENTIC));
     cr_expect_not(agent_service_may_retry(BH_ERR_USAGE));
 }
+
+/* A folder that cannot be made is told before anything else is done. */
+Test(service, no_state_folder)
+{
+    struct run r;
+
+    open_run(&r);
+    r.config.state = "/proc/no/such";
+    start_run(&r, true);
+    cr_expect_eq(wait_run(&r), bh_err_exit(BH_ERR_IO));
+    cr_expect_eq(atomic_load(&r.server.requests), 0);
+    bh_fake_server_stop(&r.server);
+    close_run(&r);
+}
