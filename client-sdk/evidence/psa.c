@@ -133,7 +133,7 @@ decide_profile(struct bh_span payload, const char *media_type,
 {
     const struct ev_psa_profile *profile = NULL;
     char found[96], declared[96];
-    struct survey s;
+    struct survey s = {0};
     enum bh_err e;
 
     if ((e = survey_claims(payload, &s, report)) != BH_OK)

@@ -71,7 +71,7 @@ pas_problem_diag(
 {
     const size_t skip = prefix != NULL ? strlen(prefix) : 0;
     const char *field = diag->check;
-    char detail[BH_TEXT_MAX + 2 * BH_VALUE_MAX];
+    char detail[BH_TEXT_MAX + 2 * BH_VALUE_MAX + 32];
 
     if (skip > 0 && strncmp(field, prefix, skip) == 0)
         field += skip;
