@@ -11,7 +11,9 @@
 #include "err.h"
 #include "limits.h"
 
-struct bh_ipc; /* one end of a channel, with its input and output buffers */
+/* One end of a channel, with its input and output buffers, which share nothing: one thread may
+ * receive while another, one at a time, sends. */
+struct bh_ipc;
 
 struct bh_ipc_msg {
     uint16_t type;

@@ -14,6 +14,9 @@
  * - connections and connections_per_address: see connections.h. Time: idle_timeout,
  * request_timeout.
  * - A body of BH_BODY_MAX, 64 MiB of bodies in all, and headers of 16 KiB.
+ * - What is not HTTP is refused by the library, in its own words and before there is a request id:
+ * 400, 413, 414 or 431 and the end of the connection. Everything behind that is a problem+json of
+ * ours.
  * - An answer from inside takes request_timeout at most, and never more than 10 s.
  */
 #ifndef PAS_FRONTEND_FRONTEND_H
