@@ -51,11 +51,18 @@ void bench_client_sizes(const struct bench_client *client, size_t *ret_request, 
 
 /* ---- the floor ---- */
 
-/** F: the public-key operations that one issuance cannot avoid, keys decoded, in microseconds. */
-BH_MUST_USE enum bh_err bench_crypto_us(const char *platform, double *ret_us, struct bh_diag *diag);
-/** What of F belongs to the verification of evidence alone. */
-BH_MUST_USE enum bh_err bench_crypto_evidence_us(
-    const char *platform, double *ret_us, struct bh_diag *diag);
+/** F: the public-key operations that one issuance cannot avoid, keys decoded. */
+struct bench_floor;
+
+BH_MUST_USE enum bh_err bench_floor_new(
+    const char *platform, struct bench_floor **ret_floor, struct bh_diag *diag);
+void bench_floor_free(struct bench_floor *floor);
+/** A few operations of each kind, on each processor at once. */
+BH_MUST_USE enum bh_err bench_floor_sample(struct bench_floor *floor, struct bh_diag *diag);
+/** The mean of what was sampled, in microseconds. */
+double bench_floor_us(const struct bench_floor *floor);
+/** What of it belongs to the verification of evidence alone. */
+double bench_floor_evidence_us(const struct bench_floor *floor);
 /** T: server CPU of two HTTPS keep-alive requests of these sizes, answered by a handler that does
  * nothing, while @p clients (1 to 256) send them side by side. */
 BH_MUST_USE enum bh_err bench_transport_us(const struct bh_test_server *server, size_t clients,

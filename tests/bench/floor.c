@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* F of the budgets: public-key operations by the same library, keys already decoded. */
+/*
+ * F of the budgets: public-key operations by the same library, keys already decoded.
+ *
+ * Taken in small samples between the rounds of what is compared with it, on every processor at
+ * once: both then meet the same clock rate and the same neighbours.
+ */
 #include "bench.h"
 
 #include "core/x509.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define MESSAGE_LEN 700
-#define SECONDS_PER_OPERATION 0.25
+#define SAMPLE 10 /* operations of each kind that each thread does at once */
+#define THREADS_MAX 64
 
 struct operations {
     const char *platform;
@@ -55,67 +63,133 @@ verify(struct pair *p)
     return ok;
 }
 
-static double
-each_us(bool (*operation)(struct pair *), struct pair *p)
+enum kind {
+    SIGN,
+    VERIFY_256,
+    VERIFY_384,
+    KINDS,
+};
+
+struct bench_floor {
+    const struct operations *operations;
+    struct pair p256, p384;
+    double spent_us[KINDS];
+    size_t done;
+    bool failed;
+};
+
+enum bh_err
+bench_floor_new(const char *platform, struct bench_floor **ret_floor, struct bh_diag *diag)
+{
+    struct bench_floor *f = calloc(1, sizeof(*f));
+    enum bh_err e;
+
+    if (f == NULL)
+        return bh_fail(diag, BH_ERR_NOMEM, "floor");
+    f->p256.md = bh_sha2_md(256);
+    f->p384.md = bh_sha2_md(384);
+    for (size_t i = 0; i < BH_COUNT(table); i++)
+        if (strcmp(table[i].platform, platform) == 0)
+            f->operations = &table[i];
+    if (f->operations == NULL)
+        e = bh_refuse(diag, BH_ERR_USAGE, "platform", "psa, arm-cca or aws-nitro", platform,
+            "no such platform here");
+    else if ((e = bh_key_generate("P-256", &f->p256.key, diag)) == BH_OK &&
+             (e = bh_key_generate("P-384", &f->p384.key, diag)) == BH_OK &&
+             (!sign(&f->p256) || !sign(&f->p384)))
+        e = bh_fail(diag, BH_ERR_INTERNAL, "OpenSSL does not sign");
+    if (e != BH_OK) {
+        bench_floor_free(f);
+        return e;
+    }
+    *ret_floor = f;
+    return BH_OK;
+}
+
+void
+bench_floor_free(struct bench_floor *floor)
+{
+    if (floor == NULL)
+        return;
+    EVP_PKEY_free(floor->p256.key);
+    EVP_PKEY_free(floor->p384.key);
+    free(floor);
+}
+
+struct sampler {
+    pthread_t thread;
+    struct bench_floor f; /* keys are shared, results its own */
+};
+
+static void
+repeat(struct bench_floor *f, enum kind kind, bool (*operation)(struct pair *), struct pair *p)
 {
     const double begin = bench_thread_cpu_us();
-    double spent = 0;
-    unsigned n = 0;
 
-    while (spent < SECONDS_PER_OPERATION * 1e6) {
-        if (!operation(p))
-            return -1;
-        n++;
-        spent = bench_thread_cpu_us() - begin;
-    }
-    return spent / n;
+    for (size_t i = 0; i < SAMPLE; i++)
+        f->failed = !operation(p) || f->failed;
+    f->spent_us[kind] += bench_thread_cpu_us() - begin;
 }
 
-static enum bh_err
-measure(
-    const char *curve, unsigned bits, double *ret_sign, double *ret_verify, struct bh_diag *diag)
+static void *
+sample_main(void *arg)
 {
-    struct pair p = {.md = bh_sha2_md(bits)};
-    enum bh_err e;
+    struct bench_floor *f = &((struct sampler *)arg)->f;
 
-    if ((e = bh_key_generate(curve, &p.key, diag)) != BH_OK)
-        return e;
-    *ret_sign = each_us(sign, &p);
-    *ret_verify = each_us(verify, &p);
-    EVP_PKEY_free(p.key);
-    return *ret_sign > 0 && *ret_verify > 0 ? BH_OK : bh_fail(diag, BH_ERR_INTERNAL, "%s", curve);
-}
-
-static enum bh_err
-floor_us(const char *platform, unsigned signatures, unsigned requests, double *ret_us,
-    struct bh_diag *diag)
-{
-    double sign256, verify256, sign384, verify384;
-    enum bh_err e;
-
-    for (size_t i = 0; i < BH_COUNT(table); i++) {
-        if (strcmp(table[i].platform, platform) != 0)
-            continue;
-        if ((e = measure("P-256", 256, &sign256, &verify256, diag)) != BH_OK ||
-            (e = measure("P-384", 384, &sign384, &verify384, diag)) != BH_OK)
-            return e;
-        *ret_us = signatures * sign256 + (requests + table[i].p256_verify) * verify256 +
-                  table[i].p384_verify * verify384;
-        return BH_OK;
-    }
-    return bh_refuse(diag, BH_ERR_USAGE, "platform", "psa, arm-cca or aws-nitro", platform,
-        "no such platform here");
+    memset(f->spent_us, 0, sizeof(f->spent_us));
+    repeat(f, VERIFY_256, verify, &f->p256);
+    if (f->operations->p384_verify > 0)
+        repeat(f, VERIFY_384, verify, &f->p384);
+    repeat(f, SIGN, sign, &f->p256);
+    return NULL;
 }
 
 enum bh_err
-bench_crypto_us(const char *platform, double *ret_us, struct bh_diag *diag)
+bench_floor_sample(struct bench_floor *floor, struct bh_diag *diag)
+{
+    static struct sampler samplers[THREADS_MAX];
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    const size_t n = cores < 1 ? 1 : cores > THREADS_MAX ? THREADS_MAX : (size_t)cores;
+    size_t started = 0;
+
+    for (; started < n; started++) {
+        samplers[started].f = *floor;
+        if (pthread_create(&samplers[started].thread, NULL, sample_main, &samplers[started]) != 0)
+            break;
+    }
+    for (size_t i = 0; i < started; i++) {
+        const struct bench_floor *f = &samplers[i].f;
+
+        (void)pthread_join(samplers[i].thread, NULL);
+        for (size_t k = 0; k < KINDS; k++)
+            floor->spent_us[k] += f->spent_us[k];
+        floor->done += SAMPLE;
+        floor->failed = floor->failed || f->failed;
+    }
+    return started == n && !floor->failed ? BH_OK : bh_fail(diag, BH_ERR_INTERNAL, "floor");
+}
+
+static double
+floor_us(const struct bench_floor *f, unsigned signatures, unsigned requests)
+{
+    const struct operations *o = f->operations;
+
+    if (f->done == 0)
+        return 0;
+    return (signatures * f->spent_us[SIGN] + (requests + o->p256_verify) * f->spent_us[VERIFY_256] +
+               o->p384_verify * f->spent_us[VERIFY_384]) /
+           (double)f->done;
+}
+
+double
+bench_floor_us(const struct bench_floor *floor)
 {
     /* certificate and EAR signed, the request's own signature verified */
-    return floor_us(platform, 2, 1, ret_us, diag);
+    return floor_us(floor, 2, 1);
 }
 
-enum bh_err
-bench_crypto_evidence_us(const char *platform, double *ret_us, struct bh_diag *diag)
+double
+bench_floor_evidence_us(const struct bench_floor *floor)
 {
-    return floor_us(platform, 0, 0, ret_us, diag);
+    return floor_us(floor, 0, 0);
 }

@@ -34,6 +34,7 @@ struct figures {
     double timed_us;
     double start_ms;
     double server_cpu_us, crypto_us, transport_us;
+    struct bench_floor *floor;
     double role_cpu_us[BH_COUNT(roles)];
     long rss_begin[BH_COUNT(roles)], rss_end[BH_COUNT(roles)];
     size_t latencies_len, latencies_cap;
@@ -144,6 +145,8 @@ rounds(const struct bh_test_server *server, struct worker *workers, size_t clien
         f->timed_us += bench_now_us() - begin;
         if (e == BH_OK && !keep_latencies(f, workers, clients))
             e = bh_fail(diag, BH_ERR_NOMEM, "latencies");
+        if (e == BH_OK)
+            e = bench_floor_sample(f->floor, diag);
     }
     if (e == BH_OK)
         f->server_cpu_us = (bench_server_cpu_us(server) - cpu) / (double)f->issuances;
@@ -247,19 +250,21 @@ run(const struct options *o, size_t clients, double seconds, size_t issuances, s
 
     if (workers == NULL)
         return bh_fail(diag, BH_ERR_NOMEM, "clients");
-    e = bench_server_init(&server, diag);
+    if ((e = bench_floor_new(o->platform, &f->floor, diag)) == BH_OK)
+        e = bench_server_init(&server, diag);
     for (size_t i = 0; i < clients && e == BH_OK; i++)
         e = bench_client_new(
             &server, o->platform, (uint32_t)i + 1, WORKLOAD, &workers[i].client, diag);
     if (e == BH_OK && (e = warm_up(&server, workers, clients, f, diag)) == BH_OK &&
         (e = rounds(&server, workers, clients, seconds, issuances, f, diag)) == BH_OK) {
         bench_client_sizes(workers[0].client, &request, &reply);
-        if ((e = bench_crypto_us(o->platform, &f->crypto_us, diag)) == BH_OK)
-            e = bench_transport_us(&server, clients, request, reply, &f->transport_us, diag);
+        f->crypto_us = bench_floor_us(f->floor);
+        e = bench_transport_us(&server, clients, request, reply, &f->transport_us, diag);
     }
     for (size_t i = 0; i < clients; i++)
         bench_client_free(workers[i].client);
     bh_test_server_end(&server);
+    bench_floor_free(f->floor);
     free(workers);
     return e;
 }

@@ -16,6 +16,7 @@
 
 #define COMMAND "beachhead-bench verify"
 #define MEASURE_US 1e6
+#define FLOOR_SAMPLES 20
 #define FILE_CAP (1024 * 1024)
 
 /* Everything that a verifier knows, out of a server's folder. */
@@ -155,7 +156,7 @@ judge_once(struct judge *j)
 }
 
 static enum bh_err
-measure(struct judge *j, bool warm, double *ret_us, struct bh_diag *diag)
+measure(struct judge *j, bool warm, struct bench_floor *floor, double *ret_us, struct bh_diag *diag)
 {
     double begin, spent = 0;
     unsigned n = 0;
@@ -174,6 +175,8 @@ measure(struct judge *j, bool warm, double *ret_us, struct bh_diag *diag)
         n++;
         spent = bench_thread_cpu_us() - begin;
     }
+    for (size_t i = 0; i < FLOOR_SAMPLES && e == BH_OK; i++)
+        e = bench_floor_sample(floor, diag);
     ev_chain_cache_free(j->trust.cache);
     j->trust.cache = NULL;
     if (e != BH_OK) {
@@ -189,17 +192,22 @@ one_platform(const char *platform, bool json, struct bh_diag *diag)
 {
     struct judge *j = calloc(1, sizeof(*j));
     double warm = 0, cold = 0, crypto = 0;
+    struct bench_floor *floor = NULL;
     enum bh_err e;
 
     if (j == NULL)
         return bh_fail(diag, BH_ERR_NOMEM, "bench");
-    if ((e = set_up(j, platform, diag)) == BH_OK && (e = measure(j, true, &warm, diag)) == BH_OK &&
-        (e = measure(j, false, &cold, diag)) == BH_OK &&
-        (e = bench_crypto_evidence_us(platform, &crypto, diag)) == BH_OK)
+    if ((e = bench_floor_new(platform, &floor, diag)) == BH_OK &&
+        (e = set_up(j, platform, diag)) == BH_OK &&
+        (e = measure(j, true, floor, &warm, diag)) == BH_OK &&
+        (e = measure(j, false, floor, &cold, diag)) == BH_OK) {
+        crypto = bench_floor_evidence_us(floor);
         printf(json ? "{\"platform\":\"%s\",\"warm_us\":%.1f,\"cold_us\":%.1f,\"crypto_us\":%.1f,"
                       "\"ratio\":%.3f}\n"
                     : "%s: warm %.0f us, cold %.0f us; floor of the warm one %.0f us; ratio %.2f\n",
             platform, warm, cold, crypto, warm / crypto);
+    }
+    bench_floor_free(floor);
     for (size_t i = 0; i < j->trust.anchors_len; i++)
         X509_free(j->trust.anchors[i].cert);
     ev_policy_free(j->policy);
