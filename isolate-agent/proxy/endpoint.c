@@ -139,8 +139,11 @@ on_resolved(void *arg, struct bh_span output, bool ended)
 static void
 refresh_target(struct agent_endpoint *e)
 {
+    const int64_t every =
+        e->config.resolve_every_ms > 0 ? e->config.resolve_every_ms : RESOLVE_EVERY_MS;
+
     if (e->config.target.host[0] == '\0' || e->resolving != NULL ||
-        agent_loop_now(e->loop) - e->resolved_at < RESOLVE_EVERY_MS)
+        agent_loop_now(e->loop) - e->resolved_at < every)
         return;
     if (agent_job_start(e->loop, resolve_in_child, &e->config.target,
             sizeof(e->config.target.addresses), RESOLVE_DEADLINE_MS, on_resolved, e, &e->resolving,

@@ -15,7 +15,8 @@ struct agent_endpoint_config {
     struct agent_target target; /* copied; a name must have been looked up once */
     SSL_CTX *inner, *outer;     /* as in struct agent_relay_config */
     struct agent_relay_limits limits;
-    size_t connections; /* the cap */
+    size_t connections;       /* the cap */
+    int64_t resolve_every_ms; /* look a name up again when it is older; 0: a minute */
 };
 
 struct agent_endpoint;

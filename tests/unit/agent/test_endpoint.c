@@ -255,11 +255,20 @@ Test(endpoint, named_upstream)
     memmove(e.text + 9, strrchr(e.text, ':'), strlen(strrchr(e.text, ':')) + 1);
     memcpy(e.text, "localhost", 9);
     configure(&config, &e, 10);
+    config.resolve_every_ms = 1;
     cr_assert_eq(agent_loop_new(&loop, NULL), BH_OK);
     cr_assert_eq(agent_endpoint_new(loop, &config, &endpoint, NULL), BH_OK);
     const int a = rig_connect(agent_endpoint_text(endpoint));
     cr_expect(echoed(loop, a, 3000));
     close(a);
+    /* The name is looked up again while connections are served. */
+    turn(loop, 20);
+    for (int i = 0; i < 20; i++) {
+        const int b = rig_connect(agent_endpoint_text(endpoint));
+        cr_expect(echoed(loop, b, 3000));
+        close(b);
+    }
+    turn(loop, 200);
     agent_endpoint_free(endpoint);
     agent_loop_free(loop);
     stop_echo(&e);
@@ -361,4 +370,30 @@ Test(endpoint, as_many_as_the_limit_allows)
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     cr_expect_eq(agent_endpoint_raise_limit(50), 50);
     cr_expect_eq(agent_endpoint_raise_limit(4096), 100);
+}
+
+/* A look-up that fails leaves the addresses as they were. */
+Test(endpoint, name_that_goes)
+{
+    struct agent_endpoint_config config;
+    struct agent_endpoint *endpoint = NULL;
+    struct agent_loop *loop = NULL;
+    struct echo e;
+
+    start_echo(&e, loopback());
+    configure(&config, &e, 10);
+    (void)snprintf(config.target.host, sizeof(config.target.host), "%s", "no-such-host.invalid");
+    config.resolve_every_ms = 1;
+    cr_assert_eq(agent_loop_new(&loop, NULL), BH_OK);
+    cr_assert_eq(agent_endpoint_new(loop, &config, &endpoint, NULL), BH_OK);
+    turn(loop, 20);
+    for (int i = 0; i < 10; i++) {
+        const int a = rig_connect(agent_endpoint_text(endpoint));
+        cr_expect(echoed(loop, a, 3000));
+        close(a);
+        turn(loop, 20);
+    }
+    agent_endpoint_free(endpoint);
+    agent_loop_free(loop);
+    stop_echo(&e);
 }

@@ -71,7 +71,7 @@ Test(identity, only_what_is_ours)
     cr_expect_str_eq(diag.check, "certificate.validity");
     cr_expect_str_neq(diag.hint, "");
     bh_diag_clear(&diag);
-    strcpy(m.leaf.ear.workload, "other");
+    (void)snprintf(m.leaf.ear.workload, sizeof(m.leaf.ear.workload), "%s", "other");
     cr_expect_eq(make(&m, m.key, bh_time_now(), &identity, &diag), BH_ERR_NOT_AUTHENTIC);
     cr_expect_str_eq(diag.check, "ear.workload");
     bh_diag_clear(&diag);

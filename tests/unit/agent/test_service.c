@@ -340,7 +340,7 @@ Test(service, survives_the_server)
 
     open_run(&r);
     atomic_store(&r.server.life, 4);
-    port = (uint16_t)atoi(strrchr(r.server.url, ':') + 1);
+    port = (uint16_t)strtoul(strrchr(r.server.url, ':') + 1, NULL, 10);
     start_run(&r, true);
     cr_assert(wait_status(&r, "state", "serving", 5000));
     (void)status_of(&r, "endpoint", endpoint, sizeof(endpoint));
@@ -450,7 +450,7 @@ Test(service, reached_late)
     uint16_t port;
 
     open_run(&r);
-    port = (uint16_t)atoi(strrchr(r.server.url, ':') + 1);
+    port = (uint16_t)strtoul(strrchr(r.server.url, ':') + 1, NULL, 10);
     r.config.start_ms = 15000;
     bh_fake_server_start(&r.server, 0);
     bh_fake_server_stop(&r.server);

@@ -87,7 +87,7 @@ Test(ear, speaks_of_something_else)
         BH_OK);
     refused(&s, "ear.key");
     bh_test_leaf_init(&s.ca, &s.leaf, "payments", s.key, s.now, 3600);
-    strcpy(s.leaf.ear.workload, "other");
+    (void)snprintf(s.leaf.ear.workload, sizeof(s.leaf.ear.workload), "%s", "other");
     refused(&s, "ear.workload");
     bh_test_leaf_init(&s.ca, &s.leaf, "payments", s.key, s.now, 3600);
     s.leaf.ear.exp = s.now;
@@ -110,7 +110,8 @@ Test(ear, combined)
     begin(&s, NULL);
     s.leaf.ear.submods_len = 2;
     s.leaf.ear.submods[1] = s.leaf.ear.submods[0];
-    strcpy(s.leaf.ear.submods[1].platform, "nvidia-gpu");
+    (void)snprintf(
+        s.leaf.ear.submods[1].platform, sizeof(s.leaf.ear.submods[1].platform), "%s", "nvidia-gpu");
     cr_assert_eq(verify_at(&s, s.now, &peer), BH_RESULT_OK, "%s", bh_failure_detail(s.failure));
     cr_expect_str_eq(bh_peer_platform(peer), "aws-nitro+nvidia-gpu");
     bh_peer_free(peer);
@@ -160,7 +161,8 @@ Test(expect, platform_and_measurement)
     cr_assert_eq(bh_expectation_measurement(s.expectation, expected, 48, s.failure), BH_RESULT_OK);
     accepted(&s);
     /* Bytes of a claim that measures no code, and a result without measurements, do not do. */
-    strcpy(s.leaf.ear.submods[0].claims[0].name, "pcr4");
+    (void)snprintf(s.leaf.ear.submods[0].claims[0].name,
+        sizeof(s.leaf.ear.submods[0].claims[0].name), "%s", "pcr4");
     refused(&s, "measurement");
     cr_expect_str_eq(bh_failure_found(s.failure), "none");
     finish(&s);
@@ -180,12 +182,15 @@ Test(expect, measurement_names_of_platforms)
     for (size_t i = 0; i < BH_COUNT(cases); i++) {
         struct setup s;
         begin(&s, NULL);
-        strcpy(s.leaf.ear.submods[0].platform, cases[i].platform);
-        strcpy(s.leaf.ear.submods[0].claims[0].name, cases[i].claim);
+        (void)snprintf(s.leaf.ear.submods[0].platform, sizeof(s.leaf.ear.submods[0].platform), "%s",
+            cases[i].platform);
+        (void)snprintf(s.leaf.ear.submods[0].claims[0].name,
+            sizeof(s.leaf.ear.submods[0].claims[0].name), "%s", cases[i].claim);
         cr_assert_eq(
             bh_expectation_measurement(s.expectation, expected, 48, s.failure), BH_RESULT_OK);
         accepted(&s);
-        strcpy(s.leaf.ear.submods[0].platform, "aws-nitro");
+        (void)snprintf(s.leaf.ear.submods[0].platform, sizeof(s.leaf.ear.submods[0].platform), "%s",
+            "aws-nitro");
         refused(&s, "measurement");
         finish(&s);
     }
