@@ -271,6 +271,7 @@ bh_test_server_start(struct bh_test_server *server, struct bh_diag *diag)
 
     if ((e = bh_path_join(path, sizeof(path), server->home, "run/url")) != BH_OK)
         return e;
+    (void)unlink(path); /* of a server that was killed */
     if ((server->parent = spawn(server, argv, -1)) < 0) {
         server->parent = 0;
         return bh_fail(diag, BH_ERR_IO, "fork: %s", strerror(errno));
