@@ -172,6 +172,56 @@ Test(relay, tls_half_close)
     drop_tls(&t);
 }
 
+/* New traffic keys in the middle (RFC 8446, 4.6.3): the relay has to write while it reads. */
+static void
+tls_client_updates_keys(struct rig *rig, int fd)
+{
+    SSL *ssl = rig_tls(rig->client_ctx, fd, false);
+    bool good = ssl != NULL;
+    char back[64];
+    size_t n = 0;
+
+    for (int i = 0; i < 20 && good; i++) {
+        good = SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED) == 1 &&
+               SSL_write_ex(ssl, "hello", 5, &n) == 1 && SSL_read_ex(ssl, back, 5, &n) == 1;
+        atomic_fetch_add(&rig->client_got, good ? n : 0);
+    }
+    atomic_store(&rig->client_good, good);
+    if (ssl != NULL)
+        (void)SSL_shutdown(ssl);
+    SSL_free(ssl);
+    close(fd);
+}
+
+static void
+upstream_echoes(struct rig *rig, int fd)
+{
+    char buf[64];
+    ssize_t n;
+
+    while ((n = recv(fd, buf, sizeof(buf), 0)) > 0) {
+        atomic_fetch_add(&rig->upstream_got, (size_t)n);
+        if (send(fd, buf, (size_t)n, MSG_NOSIGNAL) != n)
+            break;
+    }
+    close(fd);
+}
+
+Test(relay, tls_key_updates)
+{
+    struct inner_tls t;
+    struct rig rig;
+
+    rig_open(&rig);
+    use_tls(&rig, &t);
+    rig_run(&rig, tls_client_updates_keys, upstream_echoes);
+    cr_expect(atomic_load(&rig.client_good));
+    cr_expect_eq(atomic_load(&rig.client_got), 100);
+    cr_expect_eq(atomic_load(&rig.upstream_got), 100);
+    rig_close(&rig);
+    drop_tls(&t);
+}
+
 /* ---- ends that are none ---- */
 
 /* A TCP end without close_notify may be an attacker's cut: the upstream must not take it for an
