@@ -115,8 +115,10 @@ become_child(enum pas_role role, int control)
     (void)snprintf(name, sizeof(name), "%s", pas_role_name(role));
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    if (control == PAS_CONTROL_FD ? fcntl(control, F_SETFD, 0) == 0
-                                  : dup2(control, PAS_CONTROL_FD) == PAS_CONTROL_FD)
+    /* What the server's caller left open is not for those who parse hostile input. */
+    if ((control == PAS_CONTROL_FD ? fcntl(control, F_SETFD, 0) == 0
+                                   : dup2(control, PAS_CONTROL_FD) == PAS_CONTROL_FD) &&
+        close_range(PAS_CONTROL_FD + 1, ~0U, 0) == 0)
         (void)execv("/proc/self/exe", argv);
     bh_log(BH_LOG_ERROR, "exec-failed", "reason", strerror(errno), NULL);
     _exit(1);
