@@ -34,14 +34,3 @@ assert_refused(const struct reply *r, long status, const char *code, const char 
     cr_assert_eq(json_object_size(r->json), 9, "%s", r->text);
     assert_no_certificate(r->text);
 }
-
-void
-assert_recorded(const struct reply *r, const char *code, const char *check)
-{
-    struct refusal_row row;
-
-    shared_refusal(reply_string(r, "request_id"), &row);
-    cr_assert_str_eq(row.code, code);
-    cr_assert_str_eq(row.check, check);
-    cr_assert_str_eq(row.peer, "127.0.0.1");
-}

@@ -317,6 +317,17 @@ shared_refusal(const char *request_id, struct refusal_row *ret_row)
     cr_assert(found, "refusal %s is not in the store", request_id);
 }
 
+void
+assert_recorded(const struct reply *r, const char *code, const char *check)
+{
+    struct refusal_row row;
+
+    shared_refusal(reply_string(r, "request_id"), &row);
+    cr_assert_str_eq(row.code, code);
+    cr_assert_str_eq(row.check, check);
+    cr_assert_str_eq(row.peer, "127.0.0.1");
+}
+
 int
 shared_certificates_with(struct bh_span bytes)
 {

@@ -31,6 +31,8 @@ struct refusal_row {
     char code[64], check[96], workload[80], platform[32], peer[64];
 };
 void shared_refusal(const char *request_id, struct refusal_row *ret_row);
+/** The refusal stands in the store under its request id, with this code and check. */
+void assert_recorded(const struct reply *r, const char *code, const char *check);
 /** How many certificates of the store contain these bytes. */
 int shared_certificates_with(struct bh_span bytes);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The routes of the HTTP API, what each answers, and its limits. */
 #include "refused.h"
+#include "shared.h"
 
 #include "core/cose.h"
 #include "core/json.h"

@@ -5,6 +5,7 @@
  */
 #include "csr.h"
 #include "refused.h"
+#include "shared.h"
 
 #include "core/text.h"
 
