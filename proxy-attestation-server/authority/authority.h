@@ -103,6 +103,8 @@ struct pas_authority {
     struct pas_pending *buckets[PAS_PENDING_BUCKETS]; /* by challenge */
     struct pas_pending *batch, **batch_end;
     size_t batch_len;
+    int64_t batch_since_us; /* when its first came, monotonic */
+    int64_t commit_us;      /* how long the last commit took */
 
     size_t refusals_len;
     struct pas_refused {
@@ -184,10 +186,14 @@ BH_MUST_USE enum bh_err pas_issue_recheck(
 
 /** SIGNED and NOT_SIGNED. BH_ERR_MALFORMED ends the channel. */
 BH_MUST_USE enum bh_err pas_signed_handle(struct pas_authority *a, const struct bh_ipc_msg *msg);
+/** How long the batch should wait for more: 0 when it is due, negative when it is empty. */
+int64_t pas_batch_wait_us(const struct pas_authority *a);
 /** Commit what is signed, then answer; anything waiting for the record goes along. */
 void pas_batch_commit(struct pas_authority *a);
 /** 500 to everything that waits for the signer. */
 void pas_signer_lost(struct pas_authority *a);
+/** Microseconds of the monotonic clock. */
+int64_t pas_clock_us(void);
 
 /* ---- refusals.c ---- */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the signer has signed is recorded, many at a time, and only then handed out. While one
- * transaction is being flushed the next ones arrive; they share the transaction after it.
+ * transaction is being flushed the next ones arrive; they share the transaction after it, with what
+ * the signer is about to return (pas_batch_wait_us()).
  */
 #include "authority.h"
 
@@ -76,8 +77,10 @@ pas_signed_handle(struct pas_authority *a, const struct bh_ipc_msg *msg)
         return BH_OK;
     }
     p->next_in_batch = NULL;
-    if (a->batch == NULL)
+    if (a->batch == NULL) {
         a->batch_end = &a->batch;
+        a->batch_since_us = pas_clock_us();
+    }
     *a->batch_end = p;
     a->batch_end = &p->next_in_batch;
     if (++a->batch_len >= PAS_BATCH_MAX)
@@ -172,16 +175,34 @@ put_all(struct pas_authority *a, struct bh_diag *diag)
     return pas_store_commit(a->store, diag);
 }
 
+/*
+ * What the signer has now would need a commit of its own right after this one: it is waited for,
+ * but never longer than the last commit took, so that waiting at worst doubles what the disk costs.
+ */
+int64_t
+pas_batch_wait_us(const struct pas_authority *a)
+{
+    const int64_t waited = pas_clock_us() - a->batch_since_us;
+
+    if (a->batch == NULL)
+        return -1;
+    if (a->pending_len <= a->batch_len || a->draining || waited >= a->commit_us)
+        return 0;
+    return a->commit_us - waited;
+}
+
 void
 pas_batch_commit(struct pas_authority *a)
 {
     struct bh_diag diag = {0};
     struct pas_pending *p, *next;
+    const int64_t begin = pas_clock_us();
     enum bh_err e;
 
     if (a->batch == NULL)
         return;
     e = put_all(a, &diag);
+    a->commit_us = pas_clock_us() - begin;
     if (e != BH_OK) {
         bh_log_diag(BH_LOG_ERROR, "not-recorded", &diag);
         a->count.store_errors++;

@@ -23,13 +23,19 @@
 #define CLEAN_ROWS 512
 #define DRAIN_MS 10000
 
-static int64_t
-clock_ms(void)
+int64_t
+pas_clock_us(void)
 {
     struct timespec t;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static int64_t
+clock_ms(void)
+{
+    return pas_clock_us() / 1000;
 }
 
 /* ---- control ---- */
@@ -218,20 +224,25 @@ run_timers(struct pas_authority *a)
         clean(a, ms);
 }
 
-static int
+static struct timespec
 patience(const struct pas_authority *a)
 {
-    const int64_t ms = clock_ms();
-    int64_t due = a->clean_due;
+    const int64_t now_us = pas_clock_us(), batch_us = pas_batch_wait_us(a);
+    int64_t due = a->clean_due, us;
 
-    for (size_t i = 0; i < a->links_len; i++)
-        if (a->links[i].unread)
-            return 0;
     if (a->refusals_due != 0 && a->refusals_due < due)
         due = a->refusals_due;
     if (a->draining && a->drain_until < due)
         due = a->drain_until;
-    return due <= ms ? 0 : (int)(due - ms);
+    us = due * 1000 - now_us;
+    if (batch_us >= 0 && batch_us < us)
+        us = batch_us;
+    for (size_t i = 0; i < a->links_len; i++)
+        if (a->links[i].unread)
+            us = 0;
+    if (us < 0)
+        us = 0;
+    return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
 }
 
 /* Nobody is left who could send work, or patience has ended; what was begun is done. */
@@ -249,6 +260,7 @@ static enum bh_err
 one_round(struct pas_authority *a, struct bh_diag *diag)
 {
     static struct pollfd p[1 + PAS_LINKS_MAX];
+    const struct timespec wait = patience(a);
     const size_t len = a->links_len;
     enum bh_err e = BH_OK;
 
@@ -258,7 +270,7 @@ one_round(struct pas_authority *a, struct bh_diag *diag)
             .fd = a->links[i].ipc != NULL ? bh_ipc_fd(a->links[i].ipc) : -1,
             .events = (short)(POLLIN | (a->links[i].more ? POLLOUT : 0)),
         };
-    if (poll(p, 1 + len, patience(a)) < 0)
+    if (ppoll(p, 1 + len, &wait, NULL) < 0)
         return errno == EINTR ? BH_OK : bh_fail(diag, BH_ERR_INTERNAL, "poll: %s", strerror(errno));
     a->now = bh_time_now();
     /* First, so that a replaced peer is there for what the others ask now. */
@@ -274,8 +286,10 @@ one_round(struct pas_authority *a, struct bh_diag *diag)
     }
     /* The signer works on the next requests while the disk takes these. */
     pas_peers_flush(a);
-    pas_batch_commit(a);
-    pas_peers_flush(a);
+    if (pas_batch_wait_us(a) == 0) {
+        pas_batch_commit(a);
+        pas_peers_flush(a);
+    }
     run_timers(a);
     return e;
 }
