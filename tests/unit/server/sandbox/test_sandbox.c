@@ -444,6 +444,13 @@ set_up(void)
 static void
 tear_down(void)
 {
+    char path[96];
+
+    /* An attempt that was stopped half-way leaves these. */
+    (void)snprintf(path, sizeof(path), "%s/state.db", store);
+    (void)unlink(path);
+    (void)snprintf(path, sizeof(path), "%s/new", dir);
+    (void)unlink(path);
     (void)unlink(secret);
     (void)rmdir(store);
     (void)rmdir(dir);
