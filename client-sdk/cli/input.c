@@ -71,7 +71,8 @@ is_jws(struct bh_span s)
         else if (!isalnum(s.ptr[i]) && s.ptr[i] != '-' && s.ptr[i] != '_')
             return false;
     }
-    return dots == 2 && starts_with(s, "ey");
+    /* '{' and a quotation mark or blank, a line's end, or '}' */
+    return dots == 2 && (starts_with(s, "ey") || starts_with(s, "ew") || starts_with(s, "e3"));
 }
 
 /* C2SP signed note of a checkpoint: origin, size, hash in base64, empty line, signature lines. */
