@@ -512,6 +512,24 @@ bh_cbor_skip(struct bh_cbor *c)
     (void)bh_cbor_item(c);
 }
 
+bool
+bh_cbor_is_definite(struct bh_span items)
+{
+    struct head h;
+
+    /* Behind a head stands the next one, however deep, but for the content of strings. */
+    for (size_t off = 0; off < items.len; off = h.next) {
+        if (read_head(items, off, &h) != NULL || h.info == INFO_INDEFINITE)
+            return false;
+        if (h.major != MAJOR_BSTR && h.major != MAJOR_TSTR)
+            continue;
+        if (h.value > items.len - h.next)
+            return false;
+        h.next += (size_t)h.value;
+    }
+    return true;
+}
+
 void
 bh_cbor_spoil(struct bh_cbor *c, const char *why)
 {

@@ -87,6 +87,9 @@ void bh_cbor_skip(struct bh_cbor *c);
 /** Step over one whole item, checked as skip does, and return its encoded bytes. */
 struct bh_span bh_cbor_item(struct bh_cbor *c);
 
+/** No string, array or map in the well-formed @p items is of indefinite length. */
+bool bh_cbor_is_definite(struct bh_span items);
+
 /** Fail the cursor; @p why is a static string. */
 void bh_cbor_spoil(struct bh_cbor *c, const char *why);
 bool bh_cbor_ok(const struct bh_cbor *c);

@@ -473,7 +473,7 @@ bh_cose_mac(struct bh_span payload, struct bh_span key, enum bh_cose_alg alg, bo
 enum bh_err
 bh_cose_key_decode(struct bh_span in, EVP_PKEY **ret_key, struct bh_diag *diag)
 {
-    int64_t kty = 0, crv = 0;
+    int64_t kty = 0, crv = 0, alg = 0;
     struct bh_span x = {0}, y = {0};
     uint8_t point[133];
     struct bh_cbor c;
@@ -489,6 +489,8 @@ bh_cose_key_decode(struct bh_span in, EVP_PKEY **ret_key, struct bh_diag *diag)
             (void)bh_cbor_tstr(&c);
         if (label == 1 && !text)
             kty = bh_cbor_int(&c);
+        else if (label == 3 && !text)
+            alg = bh_cbor_int(&c);
         else if (label == -1)
             crv = bh_cbor_int(&c);
         else if (label == -2)
@@ -507,6 +509,10 @@ bh_cose_key_decode(struct bh_span in, EVP_PKEY **ret_key, struct bh_diag *diag)
     if (kty != 2 || half == 0 || x.len != half || y.len != half)
         return bh_fail(diag, BH_ERR_MALFORMED,
             "COSE_Key: expected kty EC2 on P-256, P-384 or P-521 with both coordinates in full");
+    /* RFC 9052, 7.1: a key that names its algorithm is for no other. */
+    if (alg != 0 && alg != (crv == 1 ? BH_COSE_ES256 : crv == 2 ? BH_COSE_ES384 : BH_COSE_ES512))
+        return bh_fail(
+            diag, BH_ERR_MALFORMED, "COSE_Key: algorithm %lld on another's curve", (long long)alg);
     point[0] = 4;
     memcpy(point + 1, x.ptr, half);
     memcpy(point + 1 + half, y.ptr, half);

@@ -274,3 +274,27 @@ Test(cbor, too_many_pairs)
     bh_cbor_map(&c);
     cr_assert_str_eq(bh_cbor_why(&c), "a map of too many pairs");
 }
+
+Test(cbor, definite_all_the_way_down)
+{
+    static const struct {
+        const char *in;
+        size_t len;
+        bool definite;
+    } cases[] = {
+        {"\xa1\x01\x82\x02\x41\xff", 6, true}, /* the content of a string is no head */
+        {"\xa1\x01\x63\x9f\xbf\xff", 6, true},
+        {"\xa1\x01\xfb\xff\xff\xff\xff\xff\xff\xff\xff", 11, true}, /* nor are a float's bytes */
+        {"\xa1\x01\x1b\xff\xff\xff\xff\xff\xff\xff\xff", 11, true},
+        {"\xbf\xff", 2, false},
+        {"\xa1\x01\x9f\xff", 4, false},
+        {"\xa1\x01\xc1\xa1\x01\xbf\xff", 7, false},
+        {"\x5f\x41\x01\xff", 4, false},
+        {"\x42\x01", 2, false}, /* not well-formed */
+        {"\x5b\xff\xff\xff\xff\xff\xff\xff\xff", 9, false},
+    };
+
+    for (size_t i = 0; i < BH_COUNT(cases); i++)
+        cr_expect_eq(bh_cbor_is_definite(bh_span(cases[i].in, cases[i].len)), cases[i].definite,
+            "case %zu", i);
+}

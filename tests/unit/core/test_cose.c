@@ -192,9 +192,19 @@ Test(cose, keys)
     cr_assert_eq(bh_key_generate("P-384", &key, NULL), BH_OK);
     cr_assert_eq(bh_spki_encode(key, spki, sizeof(spki), &len, NULL), BH_OK);
     cr_assert_eq(bh_spki_point(bh_span(spki, len), &name, &point), BH_OK);
-    for (int private_too = 0; private_too < 2; private_too++) {
+    static const struct {
+        bool private_too;
+        int64_t alg; /* 0: none */
+        bool good;
+    } cases[] = {
+        {false, 0, true}, {true, 0, false}, {false, BH_COSE_ES384, true},
+        {false, BH_COSE_ES256, false}, /* a key for another algorithm (RFC 9052, 7.1) */
+    };
+
+    for (size_t i = 0; i < BH_COUNT(cases); i++) {
         bh_writer_init(&w, out, sizeof(out));
-        bh_writer_cbor_map(&w, private_too ? 5 : 4);
+        bh_writer_cbor_map(
+            &w, 4 + (cases[i].private_too ? 1u : 0u) + (cases[i].alg != 0 ? 1u : 0u));
         bh_writer_cbor_int(&w, 1);
         bh_writer_cbor_int(&w, 2);
         bh_writer_cbor_int(&w, -1);
@@ -203,13 +213,17 @@ Test(cose, keys)
         bh_writer_cbor_bstr(&w, bh_span(point.ptr + 1, 48));
         bh_writer_cbor_int(&w, -3);
         bh_writer_cbor_bstr(&w, bh_span(point.ptr + 49, 48));
-        if (private_too) {
+        if (cases[i].private_too) {
             bh_writer_cbor_int(&w, -4);
             bh_writer_cbor_bstr(&w, bh_span("d", 1));
         }
+        if (cases[i].alg != 0) {
+            bh_writer_cbor_int(&w, 3);
+            bh_writer_cbor_int(&w, cases[i].alg);
+        }
         cr_assert_eq(bh_writer_end(&w, &s), BH_OK);
-        cr_assert_eq(bh_cose_key_decode(s, &back, NULL), private_too ? BH_ERR_MALFORMED : BH_OK);
-        if (!private_too) {
+        cr_assert_eq(bh_cose_key_decode(s, &back, NULL), cases[i].good ? BH_OK : BH_ERR_MALFORMED);
+        if (cases[i].good) {
             cr_assert_eq(EVP_PKEY_eq(key, back), 1);
             EVP_PKEY_free(back);
         }
