@@ -33,12 +33,16 @@ static const struct ev_arm_rule platform_rules[EV_CCA_P_CLAIMS] = {
     [EV_CCA_P_CHALLENGE] = {10, "challenge", EV_ARM_HASH, 0, 0, false},
     [EV_CCA_P_IMPLEMENTATION] = {2396, "implementation_id", EV_ARM_BYTES, 32, 32, false},
     [EV_CCA_P_INSTANCE] = {256, "instance_id", EV_ARM_INSTANCE, 0, 0, false},
-    [EV_CCA_P_CONFIG] = {2401, "config", EV_ARM_BYTES, 0, 4096, false},
+    [EV_CCA_P_CONFIG] = {2401, "config", EV_ARM_BYTES, 0, EV_CCA_CONFIG_MAX, false},
     [EV_CCA_P_LIFECYCLE] = {2395, "lifecycle", EV_ARM_INT, 0, 0x60ff, false},
     [EV_CCA_P_SOFTWARE] = {2399, "software", EV_ARM_ARRAY, 0, 0, false},
     [EV_CCA_P_VERIFICATION] = {2400, "verification_service", EV_ARM_TEXT, 0, 1024, true},
     [EV_CCA_P_HASH] = {2402, "hash_algorithm", EV_ARM_TEXT, 1, 64, false},
+    /* 1: the realm management asked for the token, the only one whose challenge is a key's hash. */
+    [EV_CCA_P_CLIENT] = {2394, "client_id", EV_ARM_INT, 1, 1, false},
 };
+/* Before the second profile there is no client id. */
+#define PLATFORM_RULES_BEFORE_2 EV_CCA_P_CLIENT
 
 static const struct ev_arm_rule realm_rules[EV_CCA_R_CLAIMS] = {
     [EV_CCA_R_PROFILE] = {KEY_PROFILE, "profile", EV_ARM_TEXT, 1, 64, true},
@@ -55,9 +59,11 @@ static const struct ev_arm_rule realm_rules[EV_CCA_R_CLAIMS] = {
 /* Before the second profile the last two keys meant nothing. */
 #define REALM_RULES_BEFORE_2 EV_CCA_R_INSTANCE
 
+#define PLATFORM_2 "tag:arm.com,2024:cca_platform#2.0.0"
 static const char *const platform_profiles[] = {
     "tag:arm.com,2023:cca_platform#1.0.0",
     "http://arm.com/CCA-SSD/1.0.0",
+    PLATFORM_2,
 };
 #define REALM_1 "tag:arm.com,2023:realm#1.0.0"
 #define REALM_2 "tag:arm.com,2024:realm#2.0.0"
@@ -181,36 +187,6 @@ read_cose(struct bh_span in, const char *prefix, struct bh_cose *cose, struct ev
 
 /* ---- decode: platform token ---- */
 
-static enum bh_err
-read_platform(struct ev_cca_token *t, struct ev_report *report)
-{
-    enum ev_arm_lifecycle state;
-    char found[96];
-    bool known = false;
-    enum bh_err e;
-
-    if ((e = ev_arm_claims(t->platform_cose.payload, platform_rules, EV_CCA_P_CLAIMS, PLATFORM,
-             EV_CCA_SOURCE, report, t->platform)) != BH_OK)
-        return e;
-    const struct bh_span profile = t->platform[EV_CCA_P_PROFILE].bytes;
-    for (size_t i = 0; i < BH_COUNT(platform_profiles); i++)
-        known |= bh_span_is(profile, platform_profiles[i]);
-    if (!known)
-        return ev_arm_malformed(report, EV_CCA_SOURCE, PLATFORM, "profile",
-            "tag:arm.com,2023:cca_platform#1.0.0 | http://arm.com/CCA-SSD/1.0.0",
-            ev_arm_printable(profile, found, sizeof(found)));
-    if (!ev_arm_lifecycle(t->platform[EV_CCA_P_LIFECYCLE].number, &state)) {
-        (void)snprintf(found, sizeof(found), "0x%04llx",
-            (unsigned long long)t->platform[EV_CCA_P_LIFECYCLE].number);
-        return ev_arm_malformed(
-            report, EV_CCA_SOURCE, PLATFORM, "lifecycle", "a defined state", found);
-    }
-    return ev_arm_components(t->platform[EV_CCA_P_SOFTWARE].bytes, PLATFORM, "software",
-        EV_CCA_SOURCE, report, &t->software);
-}
-
-/* ---- decode: realm token ---- */
-
 /* The profile claim, before the rules that depend on it are known. */
 static bool
 find_profile(struct bh_span payload, struct bh_span *ret_profile)
@@ -239,6 +215,46 @@ find_profile(struct bh_span payload, struct bh_span *ret_profile)
     }
     return found;
 }
+
+static bool
+is_platform_profile(struct bh_span profile)
+{
+    for (size_t i = 0; i < BH_COUNT(platform_profiles); i++)
+        if (bh_span_is(profile, platform_profiles[i]))
+            return true;
+    return false;
+}
+
+static enum bh_err
+read_platform(struct ev_cca_token *t, struct ev_report *report)
+{
+    enum ev_arm_lifecycle state;
+    struct bh_span profile;
+    char found[96];
+    enum bh_err e;
+
+    const bool named = find_profile(t->platform_cose.payload, &profile);
+    const bool second = bh_span_is(profile, PLATFORM_2);
+    /* A claims-set that cannot be read, or has no profile, is refused below as what it is. */
+    if (named && !is_platform_profile(profile))
+        return ev_arm_malformed(report, EV_CCA_SOURCE, PLATFORM, "profile",
+            "tag:arm.com,2023:cca_platform#1.0.0 | http://arm.com/CCA-SSD/1.0.0 | " PLATFORM_2,
+            ev_arm_printable(profile, found, sizeof(found)));
+    if ((e = ev_arm_claims(t->platform_cose.payload, platform_rules,
+             second ? EV_CCA_P_CLAIMS : PLATFORM_RULES_BEFORE_2, PLATFORM, EV_CCA_SOURCE, report,
+             t->platform)) != BH_OK)
+        return e;
+    if (!ev_arm_lifecycle(t->platform[EV_CCA_P_LIFECYCLE].number, &state)) {
+        (void)snprintf(found, sizeof(found), "0x%04llx",
+            (unsigned long long)t->platform[EV_CCA_P_LIFECYCLE].number);
+        return ev_arm_malformed(
+            report, EV_CCA_SOURCE, PLATFORM, "lifecycle", "a defined state", found);
+    }
+    return ev_arm_components(t->platform[EV_CCA_P_SOFTWARE].bytes, PLATFORM, "software",
+        EV_CCA_SOURCE, report, &t->software);
+}
+
+/* ---- decode: realm token ---- */
 
 static enum bh_err
 read_extensible(struct ev_cca_token *t, struct ev_report *report)
@@ -339,13 +355,15 @@ static enum bh_err
 read_token(struct bh_span raw, bool may_be_parsec, struct ev_cca_token *t, struct ev_report *report)
 {
     struct bh_span platform, realm = bh_span_none();
+    struct bh_cbor c;
     enum bh_err e;
 
     if (may_be_parsec && is_parsec(raw) &&
         (e = read_parsec(raw, &t->key_attestation, &raw, report)) != BH_OK)
         return e;
     platform = raw;
-    t->lone_platform = raw.len > 0 && raw.ptr[0] == (0xc0 | BH_COSE_SIGN1);
+    bh_cbor_init(&c, raw);
+    t->lone_platform = bh_cbor_peek(&c) == BH_CBOR_TAG && bh_cbor_tag(&c) == BH_COSE_SIGN1;
     if (!t->lone_platform && (e = read_container(raw, &platform, &realm, report)) != BH_OK)
         return e;
     if ((e = read_cose(platform, PLATFORM, &t->platform_cose, report)) != BH_OK ||
@@ -399,10 +417,7 @@ cca_recognises(struct bh_span raw)
     if (bh_cose_decode(raw, BH_COSE_FORM_TAGGED_SIGN1, &cose, NULL) != BH_OK ||
         !find_profile(cose.payload, &profile))
         return false;
-    for (size_t i = 0; i < BH_COUNT(platform_profiles); i++)
-        if (bh_span_is(profile, platform_profiles[i]))
-            return true;
-    return false;
+    return is_platform_profile(profile);
 }
 
 /* ---- bind ---- */

@@ -21,6 +21,7 @@ enum ev_cca_platform_claim {
     EV_CCA_P_SOFTWARE,
     EV_CCA_P_VERIFICATION,
     EV_CCA_P_HASH,
+    EV_CCA_P_CLIENT, /* tag:arm.com,2024:cca_platform#2.0.0 only */
     EV_CCA_P_CLAIMS,
 };
 
@@ -37,6 +38,8 @@ enum ev_cca_realm_claim {
     EV_CCA_R_MEC,
     EV_CCA_R_CLAIMS,
 };
+
+#define EV_CCA_CONFIG_MAX 4096
 
 struct ev_cca_token {
     bool lone_platform; /* a platform token without a realm token: never bound, never appraised */

@@ -272,7 +272,7 @@ ev_cca_appraise(const void *state, const struct ev_authenticity *auth, const voi
 static void
 set(json_t *object, const char *name, bool text, const struct ev_arm_value *v)
 {
-    char hex[2 * 256 + 1];
+    char hex[2 * EV_CCA_CONFIG_MAX + 1]; /* no other claim is longer */
     json_t *value;
 
     if (!v->present)
@@ -303,6 +303,9 @@ platform_json(const struct ev_cca_token *t)
         o, "cca-platform-sw-components", ev_arm_components_json(&t->software));
     set(o, "cca-platform-service-indicator", true, &v[EV_CCA_P_VERIFICATION]);
     set(o, "cca-platform-hash-algo-id", true, &v[EV_CCA_P_HASH]);
+    if (v[EV_CCA_P_CLIENT].present)
+        (void)json_object_set_new(
+            o, "cca-platform-client-id", json_integer(v[EV_CCA_P_CLIENT].number));
     return o;
 }
 

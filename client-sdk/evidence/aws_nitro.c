@@ -29,6 +29,19 @@ takes(const char *media_type)
            (media_type[len] == '\0' || media_type[len] == ';' || media_type[len] == ' ');
 }
 
+/* Step over a head of @p major, without what it stands before. */
+static void
+skip_head(struct bh_reader *r, unsigned major)
+{
+    const uint8_t head = bh_reader_u8(r);
+    const unsigned info = head & 31;
+
+    if (head >> 5 != major || (info > 27 && info < 31))
+        bh_reader_spoil(r);
+    else if (info >= 24 && info <= 27)
+        (void)bh_reader_take(r, (size_t)1 << (info - 24));
+}
+
 /*
  * A COSE_Sign1 whose payload is a map that begins with a text key: other formats here have integer
  * keys. Also for documents that are cut or have trailing bytes, so that decoding names the fault.
@@ -38,7 +51,6 @@ recognises(struct bh_span raw)
 {
     struct bh_cbor c;
     struct bh_reader r;
-    uint8_t head;
 
     bh_cbor_init(&c, raw);
     if (bh_cbor_peek(&c) == BH_CBOR_TAG && bh_cbor_tag(&c) != BH_COSE_SIGN1)
@@ -50,14 +62,10 @@ recognises(struct bh_span raw)
         return false;
     bh_reader_init(&r, raw);
     (void)bh_reader_take(&r, bh_cbor_off(&c));
-    head = bh_reader_u8(&r);
-    if (head < 0x40 || head > 0x5b)
-        return false;
-    if (head >= 0x58)
-        (void)bh_reader_take(&r, (size_t)1 << (head - 0x58));
-    if (bh_reader_u8(&r) >> 5 != 5) /* a map */
-        return false;
-    return bh_reader_u8(&r) >> 5 == 3; /* text */
+    skip_head(&r, 2); /* bytes */
+    skip_head(&r, 5); /* a map */
+    skip_head(&r, 3); /* text */
+    return bh_reader_ok(&r);
 }
 
 static enum bh_err

@@ -15,6 +15,10 @@ static const struct ev_platform *const platforms[] = {&ev_aws_nitro, &ev_arm_cca
 static const char *const platform_names[] = {"aws-nitro", "arm-cca", "psa", NULL};
 #define BUILT_IN "aws-nitro, arm-cca, psa"
 
+/* Raw bytes are offered to the pickiest first: a CCA platform token has claims of PSA's, and a PSA
+ * token whose first claim is a vendor's begins like a Nitro document. */
+static const struct ev_platform *const by_form[] = {&ev_arm_cca, &ev_psa, &ev_aws_nitro};
+
 /* Types of the interface that this version does not verify: refused by the platform's name. */
 static const struct {
     const char *type;
@@ -114,9 +118,9 @@ ev_decode(const struct bh_cmw *cmw, struct ev_report *report, struct ev_evidence
 enum bh_err
 ev_decode_raw(struct bh_span bytes, struct ev_report *report, struct ev_evidence **ret_ev)
 {
-    for (size_t i = 0; i < BH_COUNT(platforms); i++)
-        if (platforms[i]->recognises(bytes))
-            return decode_as(platforms[i], bytes, NULL, report, ret_ev);
+    for (size_t i = 0; i < BH_COUNT(by_form); i++)
+        if (by_form[i]->recognises(bytes))
+            return decode_as(by_form[i], bytes, NULL, report, ret_ev);
     return ev_refuse(report, BH_ERR_UNSUPPORTED, "form of the bytes", "evidence.type",
         "evidence of " BUILT_IN, "bytes of another form",
         "give the evidence as a CMW (RFC 9999) with its media type");

@@ -182,9 +182,9 @@ read_claims(struct ev_psa_token *t, const char *media_type, struct ev_report *re
     if ((e = decide_profile(t->cose.payload, media_type, &t->profile, report)) != BH_OK)
         return e;
     /* 5.1: definite lengths only. Profile 1 does not say. */
-    if (!t->profile->p1 && t->cose.payload.ptr[0] == 0xbf)
-        return ev_arm_malformed(report, EV_PSA_SOURCE, PREFIX, "claims", "a map of definite length",
-            "a map of indefinite length");
+    if (!t->profile->p1 && !bh_cbor_is_definite(t->cose.payload))
+        return ev_arm_malformed(report, EV_PSA_SOURCE, PREFIX, "claims",
+            "maps and arrays of definite length", "one of indefinite length");
     if ((e = ev_arm_claims(t->cose.payload, t->profile->rules, t->profile->rules_len, PREFIX,
              EV_PSA_SOURCE, report, t->claims)) != BH_OK)
         return e;
@@ -259,9 +259,8 @@ psa_recognises(struct bh_span raw)
     struct bh_cbor c;
     bool psa = false;
 
-    if (raw.len == 0 || (raw.ptr[0] != 0xd2 && raw.ptr[0] != 0xd1) ||
-        bh_cose_decode(raw, BH_COSE_FORM_TAGGED_SIGN1 | BH_COSE_FORM_TAGGED_MAC0, &cose, NULL) !=
-            BH_OK)
+    if (bh_cose_decode(raw, BH_COSE_FORM_TAGGED_SIGN1 | BH_COSE_FORM_TAGGED_MAC0, &cose, NULL) !=
+        BH_OK)
         return false;
     bh_cbor_init(&c, cose.payload);
     bh_cbor_map(&c);
