@@ -6,6 +6,7 @@
 
 #include "core/cmw.h"
 #include "core/ear.h"
+#include "core/file.h"
 #include "core/text.h"
 #include "core/x509.h"
 #include "support/profile.h"
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 #define SKEW 60 /* clock_skew of server.json */
@@ -299,6 +301,72 @@ Test(certificate, nothing_is_copied_from_the_request)
     reply_clear(&r);
     free(csr);
     client_close(&c);
+}
+
+/* ---- the CA's own certificates ---- */
+
+static X509 *
+read_ca(const char *name)
+{
+    char path[400];
+    FILE *f;
+
+    cr_assert_eq(bh_path_join(path, sizeof(path), shared_home(), name), BH_OK);
+    cr_assert_not_null(f = fopen(path, "re"));
+    X509 *cert = PEM_read_X509(f, NULL, NULL, NULL);
+    (void)fclose(f);
+    cr_assert_not_null(cert);
+    return cert;
+}
+
+static void
+assert_constrained(X509 *cert)
+{
+    int critical = 0;
+    NAME_CONSTRAINTS *nc = X509_get_ext_d2i(cert, NID_name_constraints, &critical, NULL);
+
+    cr_assert_not_null(nc);
+    cr_assert_eq(critical, 1);
+    cr_assert_eq(sk_GENERAL_SUBTREE_num(nc->excludedSubtrees), -1);
+    for (int i = 0; i < sk_GENERAL_SUBTREE_num(nc->permittedSubtrees); i++) {
+        const GENERAL_NAME *base = sk_GENERAL_SUBTREE_value(nc->permittedSubtrees, i)->base;
+
+        cr_assert(base->type == GEN_URI || base->type == GEN_DNS);
+    }
+    NAME_CONSTRAINTS_free(nc);
+}
+
+static void
+assert_ca(X509 *cert, const char *key, long path_len)
+{
+    int critical = 0;
+    BASIC_CONSTRAINTS *bc = X509_get_ext_d2i(cert, NID_basic_constraints, &critical, NULL);
+
+    cr_assert(bc != NULL && bc->ca != 0 && critical == 1);
+    cr_assert_eq(bc->pathlen != NULL ? ASN1_INTEGER_get(bc->pathlen) : -1, path_len);
+    BASIC_CONSTRAINTS_free(bc);
+    cr_assert_str_eq(bh_key_name(X509_get0_pubkey(cert)), key);
+    cr_assert_eq(X509_get_key_usage(cert) & KU_KEY_CERT_SIGN, KU_KEY_CERT_SIGN);
+    cr_assert_eq(X509_NAME_get_index_by_NID(X509_get_subject_name(cert), NID_commonName, -1), -1);
+    assert_constrained(cert);
+}
+
+Test(certificate, of_the_ca_and_the_server)
+{
+    X509 *root = read_ca("ca/root.crt"), *issuing = read_ca("ca/issuing.crt");
+    X509 *server = read_ca("tls/server.crt");
+
+    assert_ca(root, "P-384", -1);
+    assert_ca(issuing, "P-256", 0);
+    cr_assert_eq(
+        X509_get_key_usage(issuing), KU_KEY_CERT_SIGN | KU_CRL_SIGN | KU_DIGITAL_SIGNATURE);
+    cr_assert_eq(X509_get_extension_flags(server) & EXFLAG_CA, 0);
+    cr_assert_eq(X509_check_host(server, "attest." DOMAIN, 0, 0, NULL), 1);
+    cr_assert_eq(X509_check_ip_asc(server, "127.0.0.1", 0), 1);
+    cr_assert_eq(X509_check_ip_asc(server, "::1", 0), 1);
+    X509_free(root);
+    X509_free(issuing);
+    X509_free(server);
 }
 
 /* ---- many ---- */

@@ -220,7 +220,8 @@ bh_test_server_look(struct bh_test_server *server)
         path, sizeof(path), "/proc/%d/task/%d/children", (int)server->parent, (int)server->parent);
     if ((f = fopen(path, "re")) == NULL)
         return;
-    (void)fgets(line, sizeof(line), f);
+    if (fgets(line, sizeof(line), f) == NULL)
+        line[0] = '\0';
     (void)fclose(f);
     char *rest = line;
     for (char *word = strtok_r(line, " \n", &rest); word != NULL;
