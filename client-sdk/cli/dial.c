@@ -5,6 +5,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,22 +34,35 @@ wait_for(int fd, short events, int64_t deadline)
     }
 }
 
+static bool
+is_port(const char *text)
+{
+    const size_t len = strlen(text);
+
+    return len >= 1 && len <= 5 && strspn(text, "0123456789") == len &&
+           strtol(text, NULL, 10) <= 65535 && strtol(text, NULL, 10) > 0;
+}
+
 /* "HOST:PORT" or "[ADDRESS]:PORT". */
 static enum bh_err
 split_address(const char *text, char host[256], char port[8], struct bh_diag *diag)
 {
     const char *colon = strrchr(text, ':');
     size_t len = colon == NULL ? 0 : (size_t)(colon - text);
-    const char *from = text;
+    const bool bracketed = len > 2 && text[0] == '[' && text[len - 1] == ']';
 
-    if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
-        from = text + 1;
+    if (bracketed) {
+        text++;
         len -= 2;
     }
-    if (len == 0 || len >= 256 || strlen(colon + 1) == 0 || strlen(colon + 1) >= 8)
-        return bh_refuse(
-            diag, BH_ERR_USAGE, "address", "HOST:PORT", text, "the address cannot be read");
-    memcpy(host, from, len);
+    if (len == 0 || len >= 256 || !is_port(colon + 1) ||
+        (!bracketed && strcspn(text, ":[]") < len)) {
+        (void)bh_refuse(diag, BH_ERR_USAGE, "address", "HOST:PORT or [IPV6]:PORT", text,
+            "the address cannot be read");
+        bh_hint(diag, "for example 10.0.0.7:8443 or [fd00::7]:8443");
+        return BH_ERR_USAGE;
+    }
+    memcpy(host, text, len);
     host[len] = '\0';
     (void)snprintf(port, 8, "%s", colon + 1);
     return BH_OK;

@@ -19,8 +19,11 @@ load_crl(const char *path, bh_expectation *x, bh_failure *failure)
     size_t len = 0;
     enum bh_result r;
 
-    if (bh_file_read(path, BH_POLICY_MAX, &bytes, &len, &diag) != BH_OK)
+    if (bh_file_read(path, BH_POLICY_MAX, &bytes, &len, &diag) != BH_OK) {
+        bh_name_check(&diag, "crl");
+        bh_hint(&diag, "give a revocation list that can be read");
         return bh_failure_set(failure, &diag, BH_ERR_USAGE);
+    }
     r = bh_expectation_crl(x, bytes, len, failure);
     free(bytes);
     return r;
@@ -52,8 +55,11 @@ bh_peer_options_load(const struct bh_peer_options *options, bh_trust **ret_trust
     bh_expectation *x = NULL;
     enum bh_result r;
 
-    if ((r = bh_trust_load(options->root, ret_trust, failure)) != BH_RESULT_OK)
+    if ((r = bh_trust_load(options->root, ret_trust, failure)) != BH_RESULT_OK) {
+        bh_name_check(&failure->diag, "root");
+        bh_hint(&failure->diag, "give the deployment's root: %s was tried", options->root);
         return r;
+    }
     r = options->workload != NULL
             ? bh_expectation_new(options->workload, ret_expectation, failure)
             : bh_expectation_new_insecure_any_workload(ret_expectation, failure);

@@ -20,6 +20,8 @@ load_chain(const char *path, X509 *certs[BH_CHAIN_MAX], size_t *ret_len, struct 
     enum bh_err e;
 
     if (bh_file_read(path, BH_POLICY_MAX, &bytes, &len, diag) != BH_OK) {
+        bh_name_check(diag, "certificate");
+        bh_hint(diag, "give a file that can be read");
         diag->err = BH_ERR_USAGE;
         return BH_ERR_USAGE;
     }

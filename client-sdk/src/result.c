@@ -118,6 +118,7 @@ enum bh_err
 bh_leaf_ear(const struct bh_chain *chain, int64_t at, struct bh_peer *peer, struct bh_diag *diag)
 {
     EVP_PKEY *issuer = X509_get0_pubkey(chain->issuer);
+    struct bh_diag why = {0};
     uint8_t *cwt = NULL;
     size_t len = 0;
     enum bh_err e;
@@ -126,8 +127,11 @@ bh_leaf_ear(const struct bh_chain *chain, int64_t at, struct bh_peer *peer, stru
         return bh_fail(diag, BH_ERR_NOT_AUTHENTIC, "the issuing CA's key is unreadable");
     if ((e = bh_ear_from_cert(chain->leaf, &cwt, &len, diag)) != BH_OK)
         return e;
-    if ((e = bh_ear_verify(bh_span(cwt, len), issuer, &peer->ear, diag)) != BH_OK) {
-        bh_name_check(diag, "%s", e == BH_ERR_NOT_AUTHENTIC ? "ear.signature" : "ear.malformed");
+    if ((e = bh_ear_verify(bh_span(cwt, len), issuer, &peer->ear, &why)) != BH_OK) {
+        const bool forged = e == BH_ERR_NOT_AUTHENTIC;
+        (void)bh_refuse(diag, e, forged ? "ear.signature" : "ear.malformed",
+            forged ? "a signature by the CA that issued the certificate" : BH_EAR_PROFILE,
+            why.detail, "the attestation result in the certificate does not hold");
         bh_hint(diag, "an attestation result must be signed by the CA that issued the certificate");
         goto out;
     }
