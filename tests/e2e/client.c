@@ -180,6 +180,7 @@ client_request(struct client *c, const struct enrolment *how)
 {
     const struct bh_span spki =
         how->bound_spki.len > 0 ? how->bound_spki : bh_span(c->spki, c->spki_len);
+    const struct bh_span named = how->named_spki.len > 0 ? how->named_spki : spki;
     char *challenge = how->challenge != NULL ? strdup(how->challenge) : client_challenge(c);
     uint8_t binding[BH_BINDING_LEN];
     char context[128], *cmw = NULL;
@@ -188,7 +189,7 @@ client_request(struct client *c, const struct enrolment *how)
 
     bind_to(c, challenge, how, binding);
     cr_assert_eq(
-        agent_device_evidence(c->device, binding, spki, how->tamper, bh_time_now(), &cmw, &diag),
+        agent_device_evidence(c->device, binding, named, how->tamper, bh_time_now(), &cmw, &diag),
         BH_OK, "%s", diag.detail);
     json = json_pack("{s:s,s:s,s:s,s:o}", "challenge", challenge, "workload",
         how->workload != NULL ? how->workload : c->workload, "csr",

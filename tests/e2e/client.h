@@ -67,6 +67,7 @@ struct enrolment {
     const char *bound_challenge; /* what the evidence is over, where it differs */
     struct bh_span bound_spki;
     struct bh_span bound_context;
+    struct bh_span named_spki; /* in evidence that carries a key; empty: the bound one */
 };
 
 /** The body of POST /v1/certificates; without a challenge a fresh one is fetched. New reference. */

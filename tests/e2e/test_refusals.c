@@ -11,6 +11,7 @@
 
 #include <criterion/criterion.h>
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,6 +172,18 @@ Test(refuse_binding, another_key)
     refuse_other_key("psa", "psa.binding");
 }
 
+/* A document that carries a key at all carries this one. */
+Test(refuse_binding, nitro_public_key)
+{
+    struct row row = {"aws-nitro", {0}, 403, "binding-mismatch", "aws-nitro.public_key"};
+    struct client other;
+
+    client_open(&other, "aws-nitro", NULL);
+    row.how.named_spki = bh_span(other.spki, other.spki_len);
+    must_refuse(&row);
+    client_close(&other);
+}
+
 /* ---- challenges ---- */
 
 Test(refuse_challenge, reused_after_a_certificate)
@@ -197,6 +210,59 @@ Test(refuse_challenge, reused_after_a_certificate)
     reply_clear(&r);
     cr_assert_eq(shared_certificates_with(bh_span(c.spki, c.spki_len)), 0);
     free(challenge);
+    client_close(&c);
+}
+
+#define RACERS 8
+
+struct racer {
+    struct client client;
+    const char *body;
+    long status;
+};
+
+static void *
+race(void *arg)
+{
+    struct racer *racer = arg;
+    const struct bh_span body = bh_span_str(racer->body);
+    struct bh_http_reply reply = {0};
+
+    if (bh_http_request(racer->client.http, "/v1/certificates", "application/json", &body, &reply,
+            NULL) == BH_OK)
+        racer->status = reply.status;
+    bh_http_reply_clear(&reply);
+    return NULL;
+}
+
+/* All at once, before the first of them is recorded. */
+Test(refuse_challenge, reused_at_the_same_time)
+{
+    struct racer racers[RACERS] = {0};
+    const struct enrolment how = {0};
+    pthread_t threads[RACERS];
+    unsigned won = 0;
+    struct client c;
+
+    shared_client(&c, "psa");
+    json_t *json = client_request(&c, &how);
+    char *body = json_dumps(json, 0);
+    for (size_t i = 0; i < RACERS; i++) {
+        shared_client(&racers[i].client, "psa");
+        racers[i].body = body;
+    }
+    for (size_t i = 0; i < RACERS; i++)
+        cr_assert_eq(pthread_create(&threads[i], NULL, race, &racers[i]), 0);
+    for (size_t i = 0; i < RACERS; i++) {
+        (void)pthread_join(threads[i], NULL);
+        cr_assert(racers[i].status == 201 || racers[i].status == 409, "%ld", racers[i].status);
+        won += racers[i].status == 201;
+        client_close(&racers[i].client);
+    }
+    cr_assert_eq(won, 1, "%u certificates for one challenge", won);
+    cr_assert_eq(shared_certificates_with(bh_span(c.spki, c.spki_len)), 1);
+    free(body);
+    json_decref(json);
     client_close(&c);
 }
 

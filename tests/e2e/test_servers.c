@@ -74,6 +74,52 @@ Test(servers, challenge_of_another_server)
     own_end(&other);
 }
 
+/* ---- lives ---- */
+
+Test(servers, certificate_that_has_expired)
+{
+    const struct enrolment how = {0};
+    struct reply issued, r;
+    json_t *policy = own_read(&o, "policy/w.json");
+    char path[80];
+
+    (void)json_object_set_new(
+        json_object_get(policy, "certificate"), "lifetime", json_string("1s"));
+    own_write(&o, "policy/w.json", policy);
+    own_start(&o);
+    client_enrol(&o.psa, &how, &issued);
+    cr_assert_eq(issued.status, 201, "%s", issued.text);
+    (void)usleep(2100000);
+    (void)snprintf(path, sizeof(path), "/v1/certificates/%s", reply_string(&issued, "serial"));
+    client_get(&o.psa, path, &r);
+    cr_assert_eq(r.status, 200, "%s", r.text);
+    cr_assert_str_eq(reply_string(&r, "status"), "expired");
+    reply_clear(&r);
+    reply_clear(&issued);
+}
+
+/* The server's own limit is above the policy's wish. */
+Test(servers, lifetime_is_capped)
+{
+    const struct enrolment how = {0};
+    int64_t from = 0, to = 0;
+    struct reply r;
+
+    own_set(&o, "certificate_lifetime", json_string("1h"));
+    own_set(&o, "certificate_lifetime_max", json_string("1h"));
+    json_t *policy = own_read(&o, "policy/w.json");
+    (void)json_object_set_new(
+        json_object_get(policy, "certificate"), "lifetime", json_string("2h"));
+    own_write(&o, "policy/w.json", policy);
+    own_start(&o);
+    client_enrol(&o.psa, &how, &r);
+    cr_assert_eq(r.status, 201, "%s", r.text);
+    cr_assert_eq(bh_time_read(reply_string(&r, "not_before"), &from), BH_OK);
+    cr_assert_eq(bh_time_read(reply_string(&r, "not_after"), &to), BH_OK);
+    cr_assert_eq(to - from, 3600 + 60, "%s", r.text);
+    reply_clear(&r);
+}
+
 /* ---- rate ---- */
 
 Test(servers, rate_of_an_address)
