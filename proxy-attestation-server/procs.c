@@ -77,6 +77,25 @@ is_due(const struct pas_server *s, const struct pas_proc *a, const struct pas_pr
            (s->phase == PAS_PHASE_STARTING || v->state == PAS_PROC_READY);
 }
 
+/* The authority must not take a verifier's word for the generation that it judges by: an old one
+ * may accept what the one in force refuses. */
+static void
+tell_link(struct pas_proc *to, const struct pas_proc *of, int fd)
+{
+    uint8_t buf[8];
+    struct bh_span payload = bh_span_none();
+    struct bh_writer w;
+
+    bh_writer_init(&w, buf, sizeof(buf));
+    bh_writer_u64be(&w, of->generation);
+    if (to->role == PAS_AUTHORITY && of->role == PAS_VERIFIER &&
+        bh_writer_end(&w, &payload) != BH_OK)
+        return;
+    if (to->control != NULL && bh_ipc_send(to->control, PAS_CTL_LINK,
+                                   PAS_LINK_ID(of->role, of->index), payload, fd) != BH_OK)
+        bh_log(BH_LOG_DEBUG, "not-told", "role", pas_role_name(to->role), NULL);
+}
+
 enum bh_err
 pas_proc_link(struct pas_proc *a, struct pas_proc *b, struct bh_diag *diag)
 {
@@ -84,8 +103,8 @@ pas_proc_link(struct pas_proc *a, struct pas_proc *b, struct bh_diag *diag)
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
         return bh_fail(diag, BH_ERR_IO, "socketpair: %s", strerror(errno));
-    pas_proc_tell(a, PAS_CTL_LINK, PAS_LINK_ID(b->role, b->index), fds[0]);
-    pas_proc_tell(b, PAS_CTL_LINK, PAS_LINK_ID(a->role, a->index), fds[1]);
+    tell_link(a, b, fds[0]);
+    tell_link(b, a, fds[1]);
     (void)close(fds[0]);
     (void)close(fds[1]);
     return BH_OK;
@@ -191,7 +210,6 @@ send_things(struct pas_server *s, struct pas_proc *p, struct bh_diag *diag)
         return e == BH_OK ? pas_tls_send(s, p, diag) : bh_fail(diag, e, "LISTEN");
     case PAS_VERIFIER:
     case PAS_AUTHORITY:
-        p->generation = is_new ? s->new_generation : s->generation;
         e = bh_ipc_send(p->control, PAS_CTL_SNAPSHOT, p->generation, bh_span_none(),
             is_new ? s->new_snapshot_fd : s->snapshot_fd);
         return e == BH_OK ? BH_OK : bh_fail(diag, e, "SNAPSHOT");
@@ -208,6 +226,7 @@ pas_proc_start(struct pas_server *s, struct pas_proc *p, struct bh_diag *diag)
     /* A child that dies in the middle is reaped by the loop like any other. */
     if ((e = spawn(p, diag)) != BH_OK || (e = send_start(s, p, diag)) != BH_OK)
         return e;
+    p->generation = pas_proc_in_force(s, p) ? s->generation : s->new_generation;
     for (size_t i = 0; i < s->procs_len; i++) {
         struct pas_proc *q = &s->procs[i];
 

@@ -165,6 +165,30 @@ has_complaint(struct pas_server *s, struct pas_proc *p, const struct bh_ipc_msg 
     }
 }
 
+/* Who may have whom replaced: nobody a process that it does not judge by itself. */
+static bool
+may_cut(enum pas_role by, enum pas_role peer)
+{
+    return by == PAS_AUTHORITY ? peer != PAS_AUTHORITY
+                               : by == PAS_FRONTEND && peer == PAS_VERIFIER;
+}
+
+/* A process without a channel that it needs would live on, and be of no use. */
+static void
+has_cut(struct pas_server *s, const struct pas_proc *by, uint64_t link_id)
+{
+    for (size_t i = 0; i < s->procs_len; i++) {
+        struct pas_proc *p = &s->procs[i];
+
+        if (PAS_LINK_ID(p->role, p->index) != link_id || !may_cut(by->role, p->role) ||
+            (p->state != PAS_PROC_READY && p->state != PAS_PROC_DRAINING))
+            continue;
+        bh_log(BH_LOG_ERROR, "child-cut-off", "role", pas_role_name(p->role), "by",
+            pas_role_name(by->role), NULL);
+        pas_proc_kill(p);
+    }
+}
+
 static void
 hear(struct pas_server *s, struct pas_proc *p)
 {
@@ -190,6 +214,8 @@ hear(struct pas_server *s, struct pas_proc *p)
         }
         if (msg.type == PAS_CTL_READY)
             is_ready(s, p, msg.id);
+        else if (msg.type == PAS_CTL_CUT)
+            has_cut(s, p, msg.id);
         else
             has_complaint(s, p, &msg);
     }

@@ -67,6 +67,7 @@ struct pas_pending {
 struct pas_link {
     struct bh_ipc *ipc; /* NULL: free */
     uint64_t id;
+    uint64_t generation; /* of a verifier: by which it judges, as the parent says */
     bool retired; /* replaced: what it still sends is served, nothing new goes to it */
     bool more;    /* output waits for room */
     bool dirty;   /* output waits for the flush of this round */
@@ -168,9 +169,10 @@ bool pas_pending_has(const struct pas_authority *a, const uint8_t hash[PAS_STORE
 
 /* ---- issue.c, compose.c ---- */
 
-/** ISSUE and RESULT. BH_ERR_MALFORMED ends the channel; every refusal was answered. */
+/** ISSUE and RESULT of the verifier on @p link. An error ends the channel; every refusal was
+ * answered. */
 BH_MUST_USE enum bh_err pas_issue_handle(
-    struct pas_authority *a, bool result, const struct bh_ipc_msg *msg);
+    struct pas_authority *a, const struct pas_link *link, const struct bh_ipc_msg *msg);
 /** The authority's own checks of a->issue: everything that needs no evidence. Fills the first
  * fields of @p ret. */
 struct pas_terms {
@@ -227,8 +229,9 @@ void pas_peer_send(struct pas_authority *a, struct pas_link *link, uint16_t type
 /** ANSWER to the frontend; dropped when there is none. */
 void pas_answer_send(struct pas_authority *a, uint64_t request, unsigned status,
     const char *content_type, struct bh_span body);
+/** LINK: its descriptor is taken over in any case. */
 BH_MUST_USE enum bh_err pas_peer_link(
-    struct pas_authority *a, uint64_t id, int fd, struct bh_diag *diag);
+    struct pas_authority *a, const struct bh_ipc_msg *msg, struct bh_diag *diag);
 /** The peer is being replaced. */
 void pas_peer_unlink(struct pas_authority *a, uint64_t id);
 void pas_peer_close(struct pas_authority *a, struct pas_link *link);

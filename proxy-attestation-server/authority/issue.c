@@ -157,14 +157,16 @@ out:
 }
 
 enum bh_err
-pas_issue_handle(struct pas_authority *a, bool result, const struct bh_ipc_msg *msg)
+pas_issue_handle(struct pas_authority *a, const struct pas_link *link, const struct bh_ipc_msg *msg)
 {
     struct bh_diag diag = {0};
     char peer[65];
 
     if (pas_issue_decode(msg->payload, &a->issue) != BH_OK)
         return BH_ERR_MALFORMED;
-    if (take_up(a, result, msg->id, &diag) != BH_OK) {
+    if (a->issue.generation != link->generation)
+        return BH_ERR_FORBIDDEN;
+    if (take_up(a, msg->type == PAS_RESULT, msg->id, &diag) != BH_OK) {
         copy_text(peer, sizeof(peer), a->issue.peer);
         pas_refuse_request(
             a, msg->id, a->issue.workload, a->issue.verdict.submod.platform, peer, &diag);

@@ -72,7 +72,7 @@ take_control(struct pas_authority *a, const struct bh_ipc_msg *msg, struct bh_di
 {
     switch (msg->type) {
     case PAS_CTL_LINK:
-        return pas_peer_link(a, msg->id, msg->fd, diag);
+        return pas_peer_link(a, msg, diag);
     case PAS_CTL_UNLINK:
         pas_peer_unlink(a, msg->id);
         return BH_OK;

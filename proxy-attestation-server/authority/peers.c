@@ -81,29 +81,49 @@ pas_peer_unlink(struct pas_authority *a, uint64_t id)
         link->dead = true;
 }
 
-enum bh_err
-pas_peer_link(struct pas_authority *a, uint64_t id, int fd, struct bh_diag *diag)
+/* What the parent says of the new peer: a verifier's generation. */
+static bool
+read_link(const struct bh_ipc_msg *msg, uint64_t *ret_generation)
 {
-    const enum pas_role role = PAS_LINK_ROLE(id);
+    const enum pas_role role = PAS_LINK_ROLE(msg->id);
+    uint64_t generation = 0;
+    struct bh_reader r;
+
+    bh_reader_init(&r, msg->payload);
+    if (role == PAS_VERIFIER)
+        generation = bh_reader_u64be(&r);
+    if (msg->fd < 0 || bh_reader_end(&r) != BH_OK ||
+        (role != PAS_FRONTEND && role != PAS_VERIFIER && role != PAS_SIGNER))
+        return false;
+    *ret_generation = generation;
+    return true;
+}
+
+enum bh_err
+pas_peer_link(struct pas_authority *a, const struct bh_ipc_msg *msg, struct bh_diag *diag)
+{
+    const enum pas_role role = PAS_LINK_ROLE(msg->id);
     struct pas_link *link = NULL;
+    uint64_t generation;
     enum bh_err e;
 
-    if (fd < 0 || (role != PAS_FRONTEND && role != PAS_VERIFIER && role != PAS_SIGNER)) {
-        if (fd >= 0)
-            (void)close(fd);
+    if (!read_link(msg, &generation)) {
+        if (msg->fd >= 0)
+            (void)close(msg->fd);
         return bh_fail(diag, BH_ERR_MALFORMED, "ipc: LINK without a channel, or to no peer");
     }
-    pas_peer_unlink(a, id);
+    pas_peer_unlink(a, msg->id);
     if (role == PAS_SIGNER && a->signer != NULL)
         pas_peer_close(a, a->signer);
     for (size_t i = 0; i < PAS_LINKS_MAX && link == NULL; i++)
         if (a->links[i].ipc == NULL)
             link = &a->links[i];
-    if (link == NULL || (e = bh_ipc_new(fd, true, &link->ipc)) != BH_OK) {
-        (void)close(fd);
+    if (link == NULL || (e = bh_ipc_new(msg->fd, true, &link->ipc)) != BH_OK) {
+        (void)close(msg->fd);
         return bh_fail(diag, BH_ERR_OVERLOADED, "ipc: more than %d links", PAS_LINKS_MAX);
     }
-    link->id = id;
+    link->id = msg->id;
+    link->generation = generation;
     if ((size_t)(link - a->links) >= a->links_len)
         a->links_len = (size_t)(link - a->links) + 1;
     if (role == PAS_FRONTEND)
@@ -141,9 +161,8 @@ dispatch(struct pas_authority *a, struct pas_link *link, const struct bh_ipc_msg
     case PAS_LOOKUP:
         return pas_lookup_handle(a, link, msg);
     case PAS_ISSUE:
-        return pas_issue_handle(a, false, msg);
     case PAS_RESULT:
-        return pas_issue_handle(a, true, msg);
+        return pas_issue_handle(a, link, msg);
     case PAS_REFUSAL:
         return refusal(a, msg);
     case PAS_SIGNED:
@@ -154,7 +173,7 @@ dispatch(struct pas_authority *a, struct pas_link *link, const struct bh_ipc_msg
     }
 }
 
-/* The peer counts as subverted; the parent notices the end and replaces it. */
+/* The peer counts as subverted; the parent is told, and replaces it. */
 static void
 cut_off(struct pas_authority *a, struct pas_link *link, enum bh_err err, unsigned type)
 {
@@ -169,6 +188,7 @@ cut_off(struct pas_authority *a, struct pas_link *link, enum bh_err err, unsigne
     bh_log_diag(BH_LOG_ERROR, "peer-refused", &diag);
     a->count.peers_refused++;
     link->dead = true;
+    pas_child_cut(&a->child, link->id);
 }
 
 void

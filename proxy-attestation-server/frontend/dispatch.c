@@ -214,7 +214,7 @@ pas_fe_hub_expire(struct pas_fe_hub *hub)
 
         for (unsigned k = 0; peer->ipc != NULL && k < peer->held_len; k++)
             if (now - peer->held[k].since_ms >= 3 * hub->answer_ms)
-                peer->broken = true;
+                peer->broken = peer->hangs = true;
     }
     (void)pthread_mutex_unlock(&hub->lock);
 }

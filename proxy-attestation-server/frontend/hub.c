@@ -17,6 +17,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define FRAMES_PER_STEP 256 /* of one peer, before the others and the clients get their turn */
+
 enum bh_err
 pas_fe_hub_new(struct pas_fe_metrics *metrics, pas_fe_done *done, uint64_t answer_ms,
     struct pas_fe_hub **ret_hub, struct bh_diag *diag)
@@ -174,8 +176,17 @@ fail_calls_of(struct pas_fe_hub *hub, struct pas_fe_peer *peer, bool authority)
     }
 }
 
+bool
+pas_fe_hub_cut(struct pas_fe_hub *hub, uint64_t *ret_id)
+{
+    if (hub->cut_len == 0)
+        return false;
+    *ret_id = hub->cut[--hub->cut_len];
+    return true;
+}
+
 static void
-end_peer(struct pas_fe_hub *hub, struct pas_fe_peer *peer, const char *why)
+end_peer(struct pas_fe_hub *hub, struct pas_fe_peer *peer, const char *why, bool at_fault)
 {
     const bool authority = PAS_LINK_ROLE(peer->id) == PAS_AUTHORITY;
     char index[16];
@@ -184,6 +195,8 @@ end_peer(struct pas_fe_hub *hub, struct pas_fe_peer *peer, const char *why)
     bh_log(peer->draining ? BH_LOG_INFO : BH_LOG_WARNING, "peer-ended", "peer",
         authority ? "authority" : "verifier", "#index", index, "reason", why, NULL);
     (void)pthread_mutex_lock(&hub->lock);
+    if (at_fault && hub->cut_len < PEERS_MAX)
+        hub->cut[hub->cut_len++] = peer->id;
     if (!authority && !peer->draining)
         atomic_fetch_add_explicit(&hub->metrics->verifiers_ended, 1, memory_order_relaxed);
     fail_calls_of(hub, peer, authority);
@@ -287,16 +300,23 @@ receive(struct pas_fe_hub *hub, struct pas_fe_peer *peer)
 {
     struct bh_ipc_msg msg = {.fd = -1};
     enum bh_err e;
-    bool got;
+    bool got = true;
 
-    while ((e = bh_ipc_receive(peer->ipc, &msg, &got)) == BH_OK && got) {
+    peer->unread = false;
+    for (unsigned n = 0; n < FRAMES_PER_STEP; n++) {
+        if ((e = bh_ipc_receive(peer->ipc, &msg, &got)) != BH_OK) {
+            end_peer(hub, peer, e == BH_ERR_IO ? "channel closed" : "bad framing",
+                e == BH_ERR_MALFORMED);
+            return;
+        }
+        if (!got)
+            return;
         if (!handle(hub, peer, &msg)) {
-            end_peer(hub, peer, "a message that it may not send");
+            end_peer(hub, peer, "a message that it may not send", true);
             return;
         }
     }
-    if (e != BH_OK)
-        end_peer(hub, peer, e == BH_ERR_IO ? "channel closed" : "bad framing");
+    peer->unread = true;
 }
 
 static void
@@ -309,7 +329,8 @@ flush(struct pas_fe_hub *hub, struct pas_fe_peer *peer)
 }
 
 static size_t
-collect(struct pas_fe_hub *hub, struct pollfd *polled, struct pas_fe_peer **peers)
+collect(
+    struct pas_fe_hub *hub, struct pollfd *polled, struct pas_fe_peer **peers, bool *ret_unread)
 {
     size_t n = 0;
 
@@ -321,6 +342,7 @@ collect(struct pas_fe_hub *hub, struct pollfd *polled, struct pas_fe_peer **peer
         polled[n].fd = bh_ipc_fd(peer->ipc);
         polled[n].events = (short)(POLLIN | (peer->more ? POLLOUT : 0));
         polled[n].revents = 0;
+        *ret_unread = *ret_unread || peer->unread;
         peers[n++] = peer;
     }
     (void)pthread_mutex_unlock(&hub->lock);
@@ -344,7 +366,8 @@ pas_fe_hub_step(struct pas_fe_hub *hub, const int others[PAS_FE_OTHERS], int tim
 {
     struct pollfd polled[PEERS_MAX + 1 + PAS_FE_OTHERS];
     struct pas_fe_peer *peers[PEERS_MAX];
-    const size_t n = collect(hub, polled, peers);
+    bool unread = false;
+    const size_t n = collect(hub, polled, peers, &unread);
     uint64_t count;
 
     polled[n] = (struct pollfd){.fd = hub->wake, .events = POLLIN};
@@ -352,17 +375,17 @@ pas_fe_hub_step(struct pas_fe_hub *hub, const int others[PAS_FE_OTHERS], int tim
         polled[n + 1 + i] = (struct pollfd){.fd = others[i], .events = POLLIN};
         ret_readable[i] = false;
     }
-    if (poll(polled, (nfds_t)(n + 1 + PAS_FE_OTHERS), timeout_ms) < 0)
+    if (poll(polled, (nfds_t)(n + 1 + PAS_FE_OTHERS), unread ? 0 : timeout_ms) < 0)
         return errno == EINTR ? BH_OK : BH_ERR_IO;
     if (polled[n].revents != 0 && read(hub->wake, &count, sizeof(count)) < 0 && errno != EAGAIN)
         return BH_ERR_IO;
     for (size_t i = 0; i < n; i++) {
         if ((polled[i].revents & POLLOUT) != 0)
             flush(hub, peers[i]);
-        if ((polled[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
+        if ((polled[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0 || peers[i]->unread)
             receive(hub, peers[i]);
         if (peers[i]->ipc != NULL && is_broken(hub, peers[i]))
-            end_peer(hub, peers[i], "it does not answer");
+            end_peer(hub, peers[i], "it does not answer", peers[i]->hangs);
     }
     for (size_t i = 0; i < PAS_FE_OTHERS; i++)
         ret_readable[i] = polled[n + 1 + i].revents != 0;

@@ -84,6 +84,9 @@ void pas_fe_hub_unlink(struct pas_fe_hub *hub, uint64_t id);
  */
 BH_MUST_USE enum bh_err pas_fe_hub_step(struct pas_fe_hub *hub, const int others[PAS_FE_OTHERS],
     int timeout_ms, bool ret_readable[PAS_FE_OTHERS]);
+/** The next peer whose channel was closed because of what it sent, or because it hangs: its process
+ * is of no more use. False when there is none. Called between steps. */
+bool pas_fe_hub_cut(struct pas_fe_hub *hub, uint64_t *ret_id);
 /** Refuse what waits for too long; give up verifiers that hold a request for far too long. */
 void pas_fe_hub_expire(struct pas_fe_hub *hub);
 /** Refuse all that waits: the server stops. */

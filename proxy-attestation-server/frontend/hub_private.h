@@ -15,6 +15,8 @@ struct pas_fe_peer {
     uint64_t id;
     bool draining; /* gets nothing new */
     bool broken;   /* sending failed: its end will be seen by the receiver */
+    bool hangs;    /* broken, because it holds a request for far too long */
+    bool unread;   /* a whole frame may wait in the channel's buffer, where poll() sees none */
     bool more;     /* output waits for the socket */
     unsigned held_len;
     struct {
@@ -33,6 +35,8 @@ struct pas_fe_hub {
     uint64_t answer_ms;
     int wake; /* eventfd: output waits, or a peer is broken */
     struct pas_fe_peer peers[PEERS_MAX];
+    size_t cut_len;
+    uint64_t cut[PEERS_MAX]; /* whose channel was closed for what they did; for the parent */
     struct pas_fe_calls calls; /* oldest first */
     struct pas_fe_calls queue; /* for a verifier, oldest first */
     size_t calls_len, queue_len;

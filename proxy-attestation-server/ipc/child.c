@@ -121,6 +121,13 @@ pas_child_refused(struct pas_child *child, uint64_t generation, const struct bh_
     return send_diag(child, PAS_CTL_REFUSED, generation, diag);
 }
 
+void
+pas_child_cut(struct pas_child *child, uint64_t link_id)
+{
+    if (bh_ipc_send(child->control, PAS_CTL_CUT, link_id, bh_span_none(), -1) != BH_OK)
+        bh_log(BH_LOG_ERROR, "not-told", "role", "parent", NULL);
+}
+
 int
 pas_child_failed(struct pas_child *child, const struct bh_diag *diag)
 {

@@ -40,6 +40,8 @@ BH_MUST_USE enum bh_err pas_child_ready(struct pas_child *child, uint64_t genera
 /** REFUSED: the snapshot is not usable. */
 BH_MUST_USE enum bh_err pas_child_refused(
     struct pas_child *child, uint64_t generation, const struct bh_diag *diag);
+/** CUT: the channel @p link_id was closed for what the peer did; the parent replaces the peer. */
+void pas_child_cut(struct pas_child *child, uint64_t link_id);
 /** FAILED: says why to the parent and the log; returns the process's exit code, 1. */
 int pas_child_failed(struct pas_child *child, const struct bh_diag *diag);
 

@@ -23,7 +23,8 @@ enum pas_role {
 enum pas_msg {
     /* parent -> child, on the control channel */
     PAS_CTL_START = 1,    /* directory, configuration; the child opens its files */
-    PAS_CTL_LINK = 2,     /* id = role << 16 | index of the peer; one end of a channel rides along */
+    PAS_CTL_LINK = 2,     /* id = role << 16 | index of the peer; one end of a channel rides along. To the
+                           authority, of a verifier: u64 generation by which that one judges */
     PAS_CTL_LISTEN = 3,   /* id 1 = HTTPS, 2 = plain HTTP; a listening socket rides along */
     PAS_CTL_SNAPSHOT = 4, /* id = generation; a sealed memfd rides along */
     PAS_CTL_TLS = 5,      /* certificate chain and key of the HTTPS listener, PEM */
@@ -34,6 +35,7 @@ enum pas_msg {
     PAS_CTL_READY = 20,   /* id = the generation, or 0 */
     PAS_CTL_REFUSED = 21, /* id = the generation; a diag: the snapshot is not usable */
     PAS_CTL_FAILED = 22,  /* a diag: the child cannot start */
+    PAS_CTL_CUT = 23,     /* id as LINK: that peer's channel was closed for what it did */
 
     /* frontend -> verifier */
     PAS_ENROL = 30,    /* POST /v1/certificates */

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,6 +53,7 @@ Test(authority_peers, frontend_cannot_issue)
         const struct bh_span payload = issue_payload();
         world_send(&w, w.frontend, forbidden[i], 1, payload.ptr, payload.len);
         world_expect_closed(w.frontend);
+        world_expect_cut(&w, PAS_LINK_ID(PAS_FRONTEND, 0));
         world_link(&w, PAS_FRONTEND, 0, &w.frontend);
         cr_assert(world_signer_is_idle(&w));
     }
@@ -108,6 +110,48 @@ Test(authority_peers, payloads_that_do_not_decode)
     world_expect_closed(w.frontend);
     world_link(&w, PAS_FRONTEND, 0, &w.frontend);
     world_enrol(&w, NULL);
+}
+
+/*
+ * After a reload a verifier must not certify by the policies that were in force before, though the
+ * authority still knows them for verifiers that finish what they began.
+ */
+Test(authority_peers, verifier_keeps_to_its_generation)
+{
+    struct bh_diag diag = {0};
+    struct pas_issue m;
+    uint64_t id = 0;
+
+    world_enrol(&w, NULL);
+    world_snapshot(&w, 2, (const char *const[]){NULL, NULL, NULL});
+    cr_assert_eq(world_control(&w, &id, &diag), PAS_CTL_READY);
+    world_verifier(&w, 2);
+    for (int result = 0; result < 2; result++) {
+        world_mint(&w);
+        world_issue(&w, &m);
+        m.generation = WORLD_GENERATION;
+        (void)world_send_issue(&w, &m, result == 1);
+        world_expect_closed(w.verifier);
+        world_expect_cut(&w, PAS_LINK_ID(PAS_VERIFIER, 0));
+        cr_assert(world_signer_is_idle(&w));
+        world_verifier(&w, 2);
+    }
+}
+
+/* A LINK that does not say by which generation a verifier judges is not to be guessed at. */
+Test(authority_peers, verifier_of_no_generation)
+{
+    int fds[2], status = -1;
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    cr_assert_eq(
+        bh_ipc_send(w.control, PAS_CTL_LINK, PAS_LINK_ID(PAS_VERIFIER, 1), bh_span_none(), fds[0]),
+        BH_OK);
+    cr_assert_eq(waitpid(w.pid, &status, 0), w.pid);
+    w.pid = 0;
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
 }
 
 /* A certificate where a JWT's signature is due, or none where one is due. */

@@ -99,8 +99,8 @@ Test(authority_refusals, policy)
     world_issue(&w, &m);
     (void)snprintf(m.verdict.submod.platform, sizeof(m.verdict.submod.platform), "arm-cca");
     refused(403, "reference-missing", "policy.platform");
+    world_verifier(&w, WORLD_GENERATION + 1);
     world_issue(&w, &m);
-    m.generation++;
     refused(503, "overloaded", "policy.generation");
 }
 

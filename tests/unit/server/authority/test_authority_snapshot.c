@@ -59,9 +59,9 @@ issued_under(uint64_t generation, const uint8_t digest[32])
     struct reply reply;
     uint64_t id;
 
+    world_verifier(&w, generation);
     world_mint(&w);
     world_issue(&w, &m);
-    m.generation = generation;
     memcpy(m.verdict.submod.policy_digest, digest, 32);
     id = world_send_issue(&w, &m, false);
     world_signer_answer(&w, world_signer_next(&w, PAS_SIGN_CERTIFICATE, NULL), 700);
@@ -77,9 +77,9 @@ outdated(uint64_t generation, const uint8_t digest[32])
     struct reply reply;
     uint64_t id;
 
+    world_verifier(&w, generation);
     world_mint(&w);
     world_issue(&w, &m);
-    m.generation = generation;
     memcpy(m.verdict.submod.policy_digest, digest, 32);
     id = world_send_issue(&w, &m, false);
     world_answer(&w, id, &reply);
@@ -175,9 +175,9 @@ Test(authority_snapshot, workload_without_policy_any_more)
     world_start(&w, NULL);
     issued_under(1, w.policy_digest);
     accepted(2, NULL, NULL, NULL, NULL);
+    world_verifier(&w, 2);
     world_mint(&w);
     world_issue(&w, &m);
-    m.generation = 2;
     id = world_send_issue(&w, &m, false);
     world_answer(&w, id, &reply);
     reply_is_problem(&reply, 404, "workload-unknown", "workload");

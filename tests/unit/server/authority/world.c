@@ -120,6 +120,7 @@ world_start(struct world *w, const struct world_options *options)
     configure(w, o);
     share_challenge_key(w);
     w->next_id = 0xabcdef0000000001;
+    w->generation = WORLD_GENERATION;
     cr_assert_eq(bh_key_generate("P-256", &key, NULL), BH_OK);
     cr_assert_eq(bh_spki_encode(key, w->spki, sizeof(w->spki), &w->spki_len, NULL), BH_OK);
     EVP_PKEY_free(key);
@@ -225,14 +226,38 @@ world_control(struct world *w, uint64_t *id, struct bh_diag *diag)
 void
 world_link(struct world *w, enum pas_role role, unsigned index, struct bh_ipc **channel)
 {
+    struct bh_span payload = bh_span_none();
+    struct bh_writer out;
+    uint8_t buf[8];
     int theirs;
 
     bh_ipc_free(*channel);
     channel_pair(channel, &theirs);
+    bh_writer_init(&out, buf, sizeof(buf));
+    bh_writer_u64be(&out, w->generation);
+    if (role == PAS_VERIFIER)
+        cr_assert_eq(bh_writer_end(&out, &payload), BH_OK);
     cr_assert_eq(
-        bh_ipc_send(w->control, PAS_CTL_LINK, PAS_LINK_ID(role, index), bh_span_none(), theirs),
-        BH_OK);
+        bh_ipc_send(w->control, PAS_CTL_LINK, PAS_LINK_ID(role, index), payload, theirs), BH_OK);
     (void)close(theirs);
+}
+
+void
+world_verifier(struct world *w, uint64_t generation)
+{
+    w->generation = generation;
+    world_link(w, PAS_VERIFIER, 0, &w->verifier);
+}
+
+void
+world_expect_cut(struct world *w, uint64_t id)
+{
+    struct bh_ipc_msg msg;
+    bool got = false;
+
+    cr_assert_eq(bh_ipc_receive(w->control, &msg, &got), BH_OK, "the authority is gone");
+    cr_assert_eq(msg.type, PAS_CTL_CUT);
+    cr_assert_eq(msg.id, id);
 }
 
 void
@@ -294,7 +319,7 @@ world_issue(const struct world *w, struct pas_issue *m)
     m->evidence = bh_span_str("[\"application/psa-attestation-token\",\"0oRD\"]");
     m->peer = bh_span_str("192.0.2.7");
     m->checks = bh_span_str("[]");
-    m->generation = WORLD_GENERATION;
+    m->generation = w->generation;
     world_bind(m);
     (void)snprintf(v->submod.platform, sizeof(v->submod.platform), "psa");
     v->submod.status = w->config.allow_simulated ? BH_EAR_WARNING : BH_EAR_AFFIRMING;

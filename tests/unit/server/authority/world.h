@@ -23,6 +23,7 @@ struct world {
     struct pas_config config;
     struct pas_challenges challenges; /* with the authority's key, for challenges of any age */
     uint64_t next_id;
+    uint64_t generation; /* by which the verifier judges */
     uint8_t spki[BH_SPKI_MAX];
     size_t spki_len;
     uint8_t challenge[BH_CHALLENGE_LEN];
@@ -60,6 +61,10 @@ void world_snapshot(struct world *w, uint64_t generation, const char *const *fil
 uint16_t world_control(struct world *w, uint64_t *id, struct bh_diag *diag);
 /** Replace a channel: "frontend", "verifier" or "signer" by role. */
 void world_link(struct world *w, enum pas_role role, unsigned index, struct bh_ipc **channel);
+/** Another verifier in its place, one that judges by @p generation. */
+void world_verifier(struct world *w, uint64_t generation);
+/** The authority asks the parent to replace the peer @p id. */
+void world_expect_cut(struct world *w, uint64_t id);
 /** The channel's other end is closed by the authority. */
 void world_expect_closed(struct bh_ipc *channel);
 

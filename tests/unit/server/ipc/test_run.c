@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `beachhead-server run` as a whole: its lock, its restarts, its reload, its end. */
 #include "core/file.h"
+#include "core/http.h"
 #include "support/server.h"
 
 #include <criterion/criterion.h>
@@ -130,6 +131,53 @@ Test(run, what_is_killed_is_started_again)
         }
         cr_assert(now > 0 && now != before, "%s", roles[i]);
     }
+}
+
+static long
+post_enrolment(void)
+{
+    const struct bh_span body = bh_span_str("{}");
+    struct bh_http_reply reply = {0};
+    struct bh_http *http = NULL;
+    struct bh_diag diag = {0};
+    long status;
+
+    cr_assert_eq(
+        bh_http_new(server.url, bh_span(server.roots, server.roots_len), 20000, &http, &diag),
+        BH_OK, "%s", diag.detail);
+    cr_assert_eq(
+        bh_http_request(http, "/v1/certificates", "application/json", &body, &reply, &diag), BH_OK,
+        "%s", diag.detail);
+    status = reply.status;
+    bh_http_reply_clear(&reply);
+    bh_http_free(http);
+    return status;
+}
+
+/* The frontend gives a verifier up that does not answer; the process must go with the channel, or
+ * nobody would judge from then on. */
+Test(run, a_verifier_that_hangs_is_replaced)
+{
+    struct bh_diag diag = {0};
+    size_t from;
+    pid_t verifier;
+
+    cr_assert_eq(bh_test_server_set(&server, "verifiers", json_integer(1), &diag), BH_OK);
+    cr_assert_eq(bh_test_server_set(&server, "request_timeout", json_string("1s"), &diag), BH_OK);
+    start();
+    cr_assert_eq(post_enrolment(), 400);
+    bh_test_server_look(&server);
+    verifier = bh_test_server_pid(&server, "verifier");
+    from = bh_test_server_log_len(&server);
+    cr_assert_eq(kill(verifier, SIGSTOP), 0);
+    cr_assert_eq(post_enrolment(), 500);
+    cr_assert(bh_test_server_logged(&server, from, "it does not answer", WAIT_MS));
+    cr_assert(bh_test_server_logged(&server, from, "child-restarted", WAIT_MS));
+    for (int turn = 0; turn < 20 && post_enrolment() != 400; turn++)
+        (void)usleep(200000);
+    cr_assert_eq(post_enrolment(), 400, "nobody judges any more");
+    bh_test_server_look(&server);
+    cr_assert_neq(bh_test_server_pid(&server, "verifier"), verifier);
 }
 
 Test(run, a_refused_reload_changes_nothing)
