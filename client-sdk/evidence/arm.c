@@ -75,6 +75,8 @@ fits(const struct ev_arm_rule *rule, const struct ev_arm_value *v)
 static const char *
 describe(const struct bh_cbor *item, const struct ev_arm_value *v, char *out, size_t size)
 {
+    struct bh_cbor number;
+
     switch (bh_cbor_peek(item)) {
     case BH_CBOR_BSTR:
         if (v->bytes.len > 0 && v->bytes.len < 64) {
@@ -86,7 +88,8 @@ describe(const struct bh_cbor *item, const struct ev_arm_value *v, char *out, si
         return out;
     case BH_CBOR_UINT:
     case BH_CBOR_NINT:
-        (void)snprintf(out, size, "%lld", (long long)v->number);
+        number = *item;
+        (void)snprintf(out, size, "the integer %lld", (long long)bh_cbor_int(&number));
         return out;
     case BH_CBOR_TSTR:
         return "text";

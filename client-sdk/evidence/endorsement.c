@@ -132,9 +132,22 @@ keep_public(EVP_PKEY *key, struct ev_endorsement *e, struct bh_diag *diag)
     return BH_OK;
 }
 
+/*
+ * A key that somebody holds against one piece of evidence may be of any kind: that it does not sign
+ * tokens is for the signature's check to say.
+ */
 static enum bh_err
-public_from_der(
-    struct bh_span der, bool certificate, struct ev_endorsement *e, struct bh_diag *diag)
+keep_given(EVP_PKEY *key, struct ev_endorsement *e, struct bh_diag *diag)
+{
+    if (EVP_PKEY_get_base_id(key) == EVP_PKEY_EC)
+        return keep_public(key, e, diag);
+    e->symmetric = false;
+    return bh_spki_encode(key, e->key, sizeof(e->key), &e->key_len, diag);
+}
+
+static enum bh_err
+public_from_der(struct bh_span der, bool given, bool certificate, struct ev_endorsement *e,
+    struct bh_diag *diag)
 {
     uint8_t spki[BH_SPKI_MAX];
     EVP_PKEY *key = NULL;
@@ -153,7 +166,7 @@ public_from_der(
         der = bh_span(spki, len);
     }
     if ((err = bh_spki_decode(der, &key, diag)) == BH_OK)
-        err = keep_public(key, e, diag);
+        err = given ? keep_given(key, e, diag) : keep_public(key, e, diag);
     EVP_PKEY_free(key);
     return err;
 }
@@ -170,10 +183,9 @@ only_white_space(BIO *bio)
     return true;
 }
 
-/* One PEM block, PUBLIC KEY or (where allowed) CERTIFICATE, and nothing after it. */
+/* One PEM block, PUBLIC KEY or (of a given file) CERTIFICATE, and nothing after it. */
 static enum bh_err
-public_from_pem(
-    struct bh_span pem, bool certificates, struct ev_endorsement *e, struct bh_diag *diag)
+public_from_pem(struct bh_span pem, bool given, struct ev_endorsement *e, struct bh_diag *diag)
 {
     char *name = NULL, *header = NULL;
     unsigned char *der = NULL;
@@ -192,13 +204,12 @@ public_from_pem(
         err = bh_refuse(
             diag, BH_ERR_MALFORMED, "key", "one PEM block", "more after it", "a key stands alone");
     else if (strcmp(name, "PUBLIC KEY") == 0)
-        err = public_from_der(bh_span(der, (size_t)len), false, e, diag);
-    else if (certificates && strcmp(name, "CERTIFICATE") == 0)
-        err = public_from_der(bh_span(der, (size_t)len), true, e, diag);
+        err = public_from_der(bh_span(der, (size_t)len), given, false, e, diag);
+    else if (given && strcmp(name, "CERTIFICATE") == 0)
+        err = public_from_der(bh_span(der, (size_t)len), true, true, e, diag);
     else
         err = bh_refuse(diag, BH_ERR_MALFORMED, "key",
-            certificates ? "PUBLIC KEY | CERTIFICATE" : "PUBLIC KEY", name,
-            "a PEM block of another kind");
+            given ? "PUBLIC KEY | CERTIFICATE" : "PUBLIC KEY", name, "a PEM block of another kind");
     ERR_clear_error();
     /* It may have been a private key. */
     if (der != NULL)
@@ -251,11 +262,12 @@ ev_endorsement_from_key(struct bh_span file, struct ev_endorsement *ret_e, struc
     EVP_PKEY *key = NULL;
     enum bh_err err;
 
-    if (file.len >= sizeof(begin) - 1 && memcmp(file.ptr, begin, sizeof(begin) - 1) == 0) {
+    /* PEM may have text before it, as tools that print certificates write it. */
+    if (file.len > 0 && memmem(file.ptr, file.len, begin, sizeof(begin) - 1) != NULL) {
         err = public_from_pem(file, true, &e, diag);
     } else if (is_sequence(file)) {
-        if ((err = public_from_der(file, false, &e, NULL)) != BH_OK)
-            err = public_from_der(file, true, &e, diag);
+        if ((err = public_from_der(file, true, false, &e, NULL)) != BH_OK)
+            err = public_from_der(file, true, true, &e, diag);
     } else if (file.len > 0 && file.ptr[0] == 0x04 &&
                (file.len == 65 || file.len == 97 || file.len == 133)) {
         if ((err = bh_ec_point_decode(file, &key, diag)) == BH_OK)

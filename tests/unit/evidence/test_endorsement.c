@@ -375,7 +375,7 @@ Test(endorsement, key_files)
 
 Test(endorsement, key_files_refused)
 {
-    EVP_PKEY *key = make_key("P-256"), *rsa = make_key("Ed25519");
+    EVP_PKEY *key = make_key("P-256");
     struct endorser good = endorser_of_key(key);
     const size_t len = good.endorsement.key_len;
     struct ev_endorsement e;
@@ -399,22 +399,50 @@ Test(endorsement, key_files_refused)
     pem_of(key, false, pem, sizeof(pem));
     (void)snprintf(pem + strlen(pem), 8, "more\n");
     cr_expect_eq(ev_endorsement_from_key(bh_span_str(pem), &e, NULL), BH_ERR_MALFORMED);
-    pem_of(rsa, false, pem, sizeof(pem));
-    cr_expect_eq(ev_endorsement_from_key(bh_span_str(pem), &e, NULL), BH_ERR_MALFORMED);
     cr_assert_eq(bh_key_to_pem(key, NULL, &private_pem, NULL), BH_OK);
     cr_expect_eq(ev_endorsement_from_key(bh_span_str(private_pem), &e, NULL), BH_ERR_MALFORMED);
     free(private_pem);
     EVP_PKEY_free(key);
-    EVP_PKEY_free(rsa);
+}
+
+/* A given key of another kind is no wrong usage: no token verifies with it, and that is said. */
+Test(endorsement, key_files_of_other_kinds)
+{
+    EVP_PKEY *signer = make_key("P-256"), *other = make_key("Ed25519");
+    const struct psa_shape shape = psa_shape();
+    const struct bytes payload = psa_payload(&shape);
+    const struct bytes token = sign(span_of(&payload), signer);
+    struct endorser endorser = {0};
+    struct bh_diag diag = {0};
+    char pem[2048];
+
+    pem_of(other, false, pem, sizeof(pem));
+    cr_assert_eq(ev_endorsement_from_key(bh_span_str(pem), &endorser.endorsement, &diag), BH_OK);
+    cr_expect_not(endorser.endorsement.symmetric);
+    const struct ev_trust trust = trust_in(&endorser);
+    must_refuse(span_of(&token), NULL, &trust, BH_ERR_NOT_AUTHENTIC, "psa.signature", "Ed25519");
+    EVP_PKEY_free(signer);
+    EVP_PKEY_free(other);
+}
+
+/* Tools print a certificate's or key's content before its PEM. */
+Test(endorsement, key_files_with_text_before)
+{
+    EVP_PKEY *key = make_key("P-256");
+    const struct endorser expected = endorser_of_key(key);
+    char pem[2048], text[4096];
+    struct ev_endorsement e;
+
+    pem_of(key, false, pem, sizeof(pem));
+    (void)snprintf(text, sizeof(text), "\nPublic-Key: (256 bit)\n%s\n", pem);
+    cr_assert_eq(ev_endorsement_from_key(bh_span_str(text), &e, NULL), BH_OK);
+    cr_expect(bh_span_equal(bh_span(e.key, e.key_len),
+        bh_span(expected.endorsement.key, expected.endorsement.key_len)));
+    EVP_PKEY_free(key);
 }
 
 Test(endorsement, recorded_key_files)
 {
-    struct bh_diag diag = {0};
-    struct ev_endorsement e;
-    uint8_t *file;
-    size_t len;
-
     if (bh_vectors() == NULL)
         return;
     const struct endorser point = endorser_of("cca/cpak-islet-p384.sec1.bin");
@@ -425,8 +453,12 @@ Test(endorsement, recorded_key_files)
     const struct endorser builtin = endorser_of("psa/iak-tfm-builtin.pub.pem");
     cr_expect(bh_span_equal(bh_span(cert.endorsement.key, cert.endorsement.key_len),
         bh_span(builtin.endorsement.key, builtin.endorsement.key_len)));
-    file = bh_vector("psa/cmc-other-device-cert.pem", &len); /* an RSA key, which signs no token */
-    cr_expect_eq(ev_endorsement_from_key(bh_span(file, len), &e, &diag), BH_ERR_MALFORMED);
-    cr_expect_str_eq(diag.check, "key");
-    free(file);
+    /* An RSA key, which signs no token. */
+    struct endorser other = endorser_of("psa/cmc-other-device-cert.pem");
+    const struct ev_trust trust = trust_in(&other);
+    size_t len;
+    uint8_t *token = bh_vector("psa/cmc-p1-certified-iak.cbor", &len);
+    must_refuse(
+        bh_span(token, len), NULL, &trust, BH_ERR_NOT_AUTHENTIC, "psa.signature", "RSA key");
+    free(token);
 }
