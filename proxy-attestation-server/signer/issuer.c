@@ -104,7 +104,8 @@ pas_issuer_read(X509 *issuing, const struct pas_config *config, struct pas_issue
 {
     X509_NAME *name = X509_get_subject_name(issuing);
     struct pas_issuer out = {.simulated = config->allow_simulated,
-        .lifetime_max = config->certificate_lifetime_max + config->clock_skew};
+        .lifetime_max = config->certificate_lifetime_max + config->clock_skew,
+        .clock_skew = config->clock_skew};
     const uint8_t *der = NULL;
     size_t len = 0;
     enum bh_err e;

@@ -114,8 +114,8 @@ check_dns(const struct pas_issuer *issuer, const struct pas_certificate *r, stru
 }
 
 static enum bh_err
-check_validity(
-    const struct pas_issuer *issuer, const struct pas_certificate *r, struct bh_diag *diag)
+check_validity(const struct pas_issuer *issuer, const struct pas_certificate *r, int64_t now,
+    struct bh_diag *diag)
 {
     char a[BH_TIME_MAX], b[BH_TIME_MAX], expected[BH_VALUE_MAX], found[BH_VALUE_MAX];
 
@@ -129,6 +129,11 @@ check_validity(
             bh_time_text(issuer->not_before, a), bh_time_text(issuer->not_after, b));
         return refuse(
             diag, "certificate.validity", expected, found, "it would outlive its issuing CA");
+    }
+    if (r->not_before > now + issuer->clock_skew || r->not_after <= now) {
+        (void)snprintf(expected, sizeof(expected), "valid now, which is %s", bh_time_text(now, a));
+        return refuse(diag, "certificate.validity", expected, found,
+            "certificates are made for now, not for another time");
     }
     if (r->not_after - r->not_before > issuer->lifetime_max) {
         (void)snprintf(
@@ -183,7 +188,7 @@ check_ear(const struct pas_issuer *issuer, const struct pas_certificate *r,
 
 enum bh_err
 pas_leaf_check(const struct pas_issuer *issuer, const struct pas_certificate *request,
-    const struct bh_ear *ear, struct bh_diag *diag)
+    const struct bh_ear *ear, int64_t now, struct bh_diag *diag)
 {
     enum bh_err e;
 
@@ -192,7 +197,7 @@ pas_leaf_check(const struct pas_issuer *issuer, const struct pas_certificate *re
             "serial numbers are positive (RFC 5280, 4.1.2.2)");
     if ((e = check_workload(request->workload, diag)) != BH_OK ||
         (e = check_dns(issuer, request, diag)) != BH_OK ||
-        (e = check_validity(issuer, request, diag)) != BH_OK ||
+        (e = check_validity(issuer, request, now, diag)) != BH_OK ||
         (e = check_key(request->spki, diag)) != BH_OK)
         return e;
     return check_ear(issuer, request, ear, diag);

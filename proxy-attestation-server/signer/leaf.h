@@ -26,6 +26,7 @@ struct pas_issuer {
     size_t key_id_len;
     int64_t not_before, not_after;
     int64_t lifetime_max;
+    int64_t clock_skew;
     char trust_domain[254];
     bool simulated;       /* the deployment allows simulated devices: the subject says so */
     size_t permitted_len; /* DNS names of the CA's name constraints */
@@ -45,11 +46,13 @@ BH_MUST_USE enum bh_err pas_issuer_read(X509 *issuing, const struct pas_config *
 
 /**
  * All rules of a certificate: names, key, serial, validity, and that @p ear (decoded from the
- * request's claims) speaks of the same key and workload. BH_ERR_FORBIDDEN with check
- * "certificate.*" or "ear.*" naming the rule. Nothing is checked of the evidence.
+ * request's claims) speaks of the same key and workload. One that begins after @p now is refused,
+ * so that nobody lays in certificates for later. BH_ERR_FORBIDDEN with check "certificate.*" or
+ * "ear.*" naming the rule. Nothing is checked of the evidence.
  */
 BH_MUST_USE enum bh_err pas_leaf_check(const struct pas_issuer *issuer,
-    const struct pas_certificate *request, const struct bh_ear *ear, struct bh_diag *diag);
+    const struct pas_certificate *request, const struct bh_ear *ear, int64_t now,
+    struct bh_diag *diag);
 
 /** Signs @p message as ECDSA P-256 with SHA-256: a DER signature of at most PAS_SIGNATURE_MAX
  * bytes. */

@@ -38,7 +38,7 @@ sign_certificate(
         bh_name_check(diag, "ear.malformed");
         return BH_ERR_FORBIDDEN;
     }
-    if ((e = pas_leaf_check(&s->issuing->facts, &request, &s->ear, diag)) != BH_OK ||
+    if ((e = pas_leaf_check(&s->issuing->facts, &request, &s->ear, s->now, diag)) != BH_OK ||
         (e = bh_cose_sign(
              request.ear, s->issuing->key, true, s->cwt, BH_EAR_MAX, &cwt_len, diag)) != BH_OK ||
         (e = pas_leaf_make(&s->issuing->facts, &request, bh_span(s->cwt, cwt_len), pas_issuing_sign,
@@ -58,9 +58,31 @@ refuse_jwt(struct bh_diag *diag, const char *found)
     return e;
 }
 
+/* The bounds of a certificate's result hold for a result alone. */
+static enum bh_err
+check_bounds(const struct pas_signing *s, const json_t *claims, struct bh_diag *diag)
+{
+    const struct pas_issuer *issuer = &s->issuing->facts;
+    const json_t *own = json_object_get(claims, "beachhead");
+    const json_t *simulated = json_object_get(own, "simulated");
+    const char *workload = json_string_value(json_object_get(own, "workload"));
+    const json_t *iat = json_object_get(claims, "iat"), *exp = json_object_get(claims, "exp");
+    const int64_t from = json_integer_value(iat), to = json_integer_value(exp);
+
+    if (workload == NULL || !bh_is_workload(bh_span_str(workload)) ||
+        strncmp(workload, "beachhead", 9) == 0)
+        return refuse_jwt(diag, "a workload that is none, or reserved");
+    if (!json_is_boolean(simulated) || (json_is_true(simulated) && !issuer->simulated))
+        return refuse_jwt(diag, "a simulated device, where none is allowed");
+    if (!json_is_integer(iat) || !json_is_integer(exp) || from < 0 || to <= s->now ||
+        from > s->now + issuer->clock_skew || to - from > issuer->lifetime_max)
+        return refuse_jwt(diag, "another time, or too long a life");
+    return BH_OK;
+}
+
 /* Claims that were sent to be signed: they must be an attestation result of an appraisal. */
 static enum bh_err
-check_claims(struct bh_span text, struct bh_diag *diag)
+check_claims(const struct pas_signing *s, struct bh_span text, struct bh_diag *diag)
 {
     json_t *json = NULL;
     const char *profile;
@@ -76,12 +98,14 @@ check_claims(struct bh_span text, struct bh_diag *diag)
     else if (!json_is_object(json_object_get(json, "cnf")) ||
              !json_is_object(json_object_get(json, "submods")))
         e = refuse_jwt(diag, "no cnf, or no submods");
+    else
+        e = check_bounds(s, json, diag);
     json_decref(json);
     return e;
 }
 
 static enum bh_err
-check_jwt(struct bh_span input, struct bh_diag *diag)
+check_jwt(const struct pas_signing *s, struct bh_span input, struct bh_diag *diag)
 {
     /* base64url of {"alg":"ES256","typ":"eat+jwt"} */
     static const char head[] = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImVhdCtqd3QifQ.";
@@ -98,7 +122,7 @@ check_jwt(struct bh_span input, struct bh_diag *diag)
             bh_span(input.ptr + head_len, input.len - head_len), claims, input.len, &len) != BH_OK)
         e = refuse_jwt(diag, "claims that are no base64url");
     else
-        e = check_claims(bh_span(claims, len), diag);
+        e = check_claims(s, bh_span(claims, len), diag);
     free(claims);
     return e;
 }
@@ -111,7 +135,7 @@ sign_jwt(
     size_t len = 0;
     enum bh_err e;
 
-    if ((e = check_jwt(input, diag)) != BH_OK ||
+    if ((e = check_jwt(s, input, diag)) != BH_OK ||
         (e = bh_ecdsa_sign(s->issuing->key, input, raw, &len, diag)) != BH_OK)
         return e;
     return reply_with(s, bh_span(raw, len), bh_span_none(), ret_reply, diag);

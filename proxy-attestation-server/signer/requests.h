@@ -8,6 +8,7 @@
 /** Room for one answer, reused from request to request. */
 struct pas_signing {
     const struct pas_issuing *issuing; /* borrowed */
+    int64_t now;                       /* set before each request */
     struct bh_ear ear;
     uint8_t cwt[BH_EAR_MAX + 256];
     uint8_t certificate[PAS_LEAF_MAX];

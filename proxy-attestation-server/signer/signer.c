@@ -168,6 +168,7 @@ answer(struct signer *s, struct link *link, const struct bh_ipc_msg *msg)
         bh_log_diag(BH_LOG_ERROR, "peer-refused", &diag);
         return false;
     }
+    s->signing.now = bh_time_now();
     e = pas_signing_serve(&s->signing, msg->type, msg->payload, &reply, &diag);
     if (e == BH_OK)
         return bh_ipc_queue(link->ipc, PAS_SIGNED, msg->id, reply) == BH_OK;

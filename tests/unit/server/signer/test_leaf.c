@@ -26,8 +26,8 @@ make(struct fixture *f, uint8_t *out)
 
     cr_assert_eq(pas_issuing_load(f->dir, &f->config, f->now, &issuing, &diag), BH_OK, "%s: %s",
         diag.check, diag.detail);
-    cr_assert_eq(pas_leaf_check(&issuing->facts, &f->request, &f->ear, &diag), BH_OK, "%s: %s",
-        diag.check, diag.detail);
+    cr_assert_eq(pas_leaf_check(&issuing->facts, &f->request, &f->ear, f->now, &diag), BH_OK,
+        "%s: %s", diag.check, diag.detail);
     cr_assert_eq(
         bh_cose_sign(f->request.ear, issuing->key, true, cwt, sizeof(cwt), &cwt_len, NULL), BH_OK);
     cr_assert_eq(pas_leaf_make(&issuing->facts, &f->request, bh_span(cwt, cwt_len),
@@ -242,8 +242,8 @@ refused(struct fixture *f, const char *check)
     struct bh_diag diag = {0};
 
     cr_assert_eq(pas_issuing_load(f->dir, &f->config, f->now, &issuing, NULL), BH_OK);
-    cr_assert_eq(pas_leaf_check(&issuing->facts, &f->request, &f->ear, &diag), BH_ERR_FORBIDDEN,
-        "%s was not refused", check);
+    cr_assert_eq(pas_leaf_check(&issuing->facts, &f->request, &f->ear, f->now, &diag),
+        BH_ERR_FORBIDDEN, "%s was not refused", check);
     cr_assert_str_eq(diag.check, check);
     cr_assert_neq(diag.detail[0], '\0');
     cr_assert_neq(diag.hint[0], '\0');
@@ -288,6 +288,13 @@ Test(leaf, lifetimes_that_are_not_certified)
     refused(&f, "certificate.lifetime");
     f.request.not_before = f.now - 2 * PAS_CA_BACKDATE;
     f.request.not_after = f.now + 60;
+    refused(&f, "certificate.validity");
+    /* Not yet, or not any more: a certificate is made for now. */
+    f.request.not_before = f.now + f.config.clock_skew + 1;
+    f.request.not_after = f.request.not_before + 3600;
+    refused(&f, "certificate.validity");
+    f.request.not_before = f.now - 60;
+    f.request.not_after = f.now;
     refused(&f, "certificate.validity");
     f.request.not_before = f.now + INT64_C(86400) * PAS_ISSUING_DAYS - 60;
     f.request.not_after = f.request.not_before + 61;

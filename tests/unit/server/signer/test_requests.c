@@ -23,6 +23,7 @@ setup(void)
     cr_assert_eq(pas_issuing_load(f.dir, &f.config, f.now, &issuing, NULL), BH_OK);
     signing = calloc(1, sizeof(*signing));
     signing->issuing = issuing;
+    signing->now = f.now;
 }
 
 static void
@@ -142,4 +143,42 @@ Test(requests, jwt_refused)
     not_signed(PAS_SIGN_JWT, encoded(), BH_ERR_FORBIDDEN, "jwt.input");
     not_signed(PAS_SIGN_JWT, bh_span_none(), BH_ERR_FORBIDDEN, "jwt.input");
     free(input);
+}
+
+static void
+result_refused(const char *found)
+{
+    struct bh_diag diag = {0};
+    struct bh_span reply;
+    char *input = NULL;
+
+    cr_assert_eq(bh_ear_jwt_input(&f.ear, &input, NULL), BH_OK);
+    cr_assert_eq(pas_signing_serve(signing, PAS_SIGN_JWT, bh_span_str(input), &reply, &diag),
+        BH_ERR_FORBIDDEN, "%s", found);
+    cr_assert_str_eq(diag.check, "jwt.input");
+    cr_assert_str_eq(diag.found, found);
+    free(input);
+}
+
+/* What no certificate may say, no result says either. */
+Test(requests, jwt_beyond_the_bounds)
+{
+    const struct bh_ear good = f.ear;
+
+    f.ear.nonce_len = sizeof(f.ear.nonce);
+    f.ear.simulated = true;
+    result_refused("a simulated device, where none is allowed");
+    f.ear = good;
+    f.ear.nonce_len = sizeof(f.ear.nonce);
+    (void)snprintf(f.ear.workload, sizeof(f.ear.workload), "beachhead-x");
+    result_refused("a workload that is none, or reserved");
+    (void)snprintf(f.ear.workload, sizeof(f.ear.workload), "payments");
+    f.ear.exp = f.ear.iat + f.config.certificate_lifetime_max + f.config.clock_skew + 1;
+    result_refused("another time, or too long a life");
+    f.ear.iat = f.now + f.config.clock_skew + 1;
+    f.ear.exp = f.ear.iat + 60;
+    result_refused("another time, or too long a life");
+    f.ear.iat = f.now - 60;
+    f.ear.exp = f.now;
+    result_refused("another time, or too long a life");
 }
