@@ -5,6 +5,7 @@
 #include "support/mutate.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 static void
 fill(struct bh_ear *ear, const char *curve)
@@ -15,26 +16,26 @@ fill(struct bh_ear *ear, const char *curve)
     memset(ear, 0, sizeof(*ear));
     ear->iat = 1000;
     ear->exp = 2000;
-    strcpy(ear->workload, "payments");
-    strcpy(ear->owner, "any");
+    (void)snprintf(ear->workload, sizeof(ear->workload), "payments");
+    (void)snprintf(ear->owner, sizeof(ear->owner), "any");
     ear->context_len = 3;
     memcpy(ear->context, "abc", 3);
     cr_assert_eq(bh_key_generate(curve, &key, NULL), BH_OK);
     cr_assert_eq(bh_spki_encode(key, ear->spki, sizeof(ear->spki), &ear->spki_len, NULL), BH_OK);
     EVP_PKEY_free(key);
     ear->submods_len = 1;
-    strcpy(s->platform, "psa");
+    (void)snprintf(s->platform, sizeof(s->platform), "psa");
     s->status = BH_EAR_AFFIRMING;
     s->has_vector = true;
     s->trust[BH_TRUST_HARDWARE] = 2;
     s->trust[BH_TRUST_EXECUTABLES] = 2;
     s->policy_digest[0] = 7;
     s->claims_len = 2;
-    strcpy(s->claims[0].name, "lifecycle");
+    (void)snprintf(s->claims[0].name, sizeof(s->claims[0].name), "lifecycle");
     s->claims[0].text = true;
     s->claims[0].len = 7;
     memcpy(s->claims[0].value, "secured", 7);
-    strcpy(s->claims[1].name, "pcr0");
+    (void)snprintf(s->claims[1].name, sizeof(s->claims[1].name), "pcr0");
     s->claims[1].len = 48;
 }
 

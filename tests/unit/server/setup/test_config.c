@@ -38,10 +38,10 @@ Test(config, what_is_written_is_read_back)
     char *text = NULL, *again = NULL;
 
     pas_config_defaults(&c);
-    strcpy(c.trust_domain, "fleet.example");
+    (void)snprintf(c.trust_domain, sizeof(c.trust_domain), "fleet.example");
     c.dns_len = 2;
-    strcpy(c.dns[0], "a.fleet.example");
-    strcpy(c.dns[1], "b.fleet.example");
+    (void)snprintf(c.dns[0], sizeof(c.dns[0]), "a.fleet.example");
+    (void)snprintf(c.dns[1], sizeof(c.dns[1]), "b.fleet.example");
     c.allow_simulated = true;
     c.challenge_life = 1;
     c.rate_burst = 7;
