@@ -68,11 +68,11 @@ struct pas_link {
     struct bh_ipc *ipc; /* NULL: free */
     uint64_t id;
     uint64_t generation; /* of a verifier: by which it judges, as the parent says */
-    bool retired; /* replaced: what it still sends is served, nothing new goes to it */
-    bool more;    /* output waits for room */
-    bool dirty;   /* output waits for the flush of this round */
-    bool unread;  /* a whole frame may wait in the channel's buffer, where poll() sees none */
-    bool dead;    /* to be closed when nobody uses it any more */
+    bool retired;        /* replaced: what it still sends is served, nothing new goes to it */
+    bool more;           /* output waits for room */
+    bool dirty;          /* output waits for the flush of this round */
+    bool unread; /* a whole frame may wait in the channel's buffer, where poll() sees none */
+    bool dead;   /* to be closed when nobody uses it any more */
 };
 
 struct pas_counters {

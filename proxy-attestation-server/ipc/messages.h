@@ -22,10 +22,10 @@ enum pas_role {
 
 enum pas_msg {
     /* parent -> child, on the control channel */
-    PAS_CTL_START = 1,    /* directory, configuration; the child opens its files */
-    PAS_CTL_LINK = 2,     /* id = role << 16 | index of the peer; one end of a channel rides along. To the
-                           authority, of a verifier: u64 generation by which that one judges */
-    PAS_CTL_LISTEN = 3,   /* id 1 = HTTPS, 2 = plain HTTP; a listening socket rides along */
+    PAS_CTL_START = 1,  /* directory, configuration; the child opens its files */
+    PAS_CTL_LINK = 2,   /* id = role << 16 | index of the peer; one end of a channel rides along. To
+                         the   authority, of a verifier: u64 generation by which that one judges */
+    PAS_CTL_LISTEN = 3, /* id 1 = HTTPS, 2 = plain HTTP; a listening socket rides along */
     PAS_CTL_SNAPSHOT = 4, /* id = generation; a sealed memfd rides along */
     PAS_CTL_TLS = 5,      /* certificate chain and key of the HTTPS listener, PEM */
     PAS_CTL_CONFINE = 6,  /* all that needs opening was sent: confine, then answer READY */
@@ -50,8 +50,8 @@ enum pas_msg {
     PAS_ROOTS_PEM = 52,
     PAS_ISSUERS_PEM = 53,
     PAS_INFO = 54,
-    PAS_READY = 55,       /* store reachable, key usable */
-    PAS_METRICS = 56,     /* the authority's counters, Prometheus text */
+    PAS_READY = 55,   /* store reachable, key usable */
+    PAS_METRICS = 56, /* the authority's counters, Prometheus text */
 
     /* verifier -> authority */
     PAS_LOOKUP = 60,  /* answered by PAS_VALUE */
@@ -80,14 +80,15 @@ struct pas_answer {
     struct bh_span body;
 };
 
-struct pas_request { /* ENROL, APPRAISE */
+struct pas_request {     /* ENROL, APPRAISE */
     struct bh_span peer; /* address as text, for the record */
     struct bh_span body;
 };
 
 enum pas_lookup_kind {
-    PAS_LOOKUP_CHALLENGE = 0,   /* only the challenge is checked */
-    PAS_LOOKUP_ENDORSEMENT = 1, /* key: 32 bytes of ev_endorsement_key(); value: ev_endorsement_encode() */
+    PAS_LOOKUP_CHALLENGE = 0, /* only the challenge is checked */
+    PAS_LOOKUP_ENDORSEMENT =
+        1, /* key: 32 bytes of ev_endorsement_key(); value: ev_endorsement_encode() */
 };
 
 struct pas_lookup {
@@ -99,7 +100,7 @@ struct pas_lookup {
 };
 
 struct pas_value {
-    uint16_t err; /* enum bh_err; BH_OK: value holds it */
+    uint16_t err;         /* enum bh_err; BH_OK: value holds it */
     struct bh_span value; /* or a diag when err is not BH_OK */
 };
 
@@ -111,9 +112,9 @@ struct pas_issue {
     struct bh_span context;
     struct bh_span evidence; /* the CMW as received, for the record */
     struct bh_span peer;
-    struct bh_span checks;   /* RESULT only: the list of checks as JSON, for the answer */
+    struct bh_span checks;           /* RESULT only: the list of checks as JSON, for the answer */
     uint8_t binding[BH_BINDING_LEN]; /* as the evidence carried it */
-    uint64_t generation;     /* of the snapshot that judged */
+    uint64_t generation;             /* of the snapshot that judged */
     struct ev_verdict verdict;
 };
 
@@ -190,7 +191,8 @@ enum pas_snapshot_kind {
     PAS_SNAPSHOT_POLICY = 2,    /* a file of policy/ */
     PAS_SNAPSHOT_ANCHOR = 3,    /* a file of trust/: name says the platform (aws-nitro*.pem) */
     PAS_SNAPSHOT_SIMULATED = 4, /* a file of trust/simulated/ */
-    PAS_SNAPSHOT_ENDORSED = 5,  /* a .json file of endorsed/: the authority imports all or none; verifiers skip it */
+    PAS_SNAPSHOT_ENDORSED =
+        5, /* a .json file of endorsed/: the authority imports all or none; verifiers skip it */
 };
 struct pas_snapshot_record {
     uint8_t kind;

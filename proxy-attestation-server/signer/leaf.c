@@ -133,7 +133,7 @@ check_validity(const struct pas_issuer *issuer, const struct pas_certificate *r,
     if (r->not_before > now + issuer->clock_skew || r->not_after <= now) {
         (void)snprintf(expected, sizeof(expected), "valid now, which is %s", bh_time_text(now, a));
         return refuse(diag, "certificate.validity", expected, found,
-            "certificates are made for now, not for another time");
+            "certificates are made for the present, not for another time");
     }
     if (r->not_after - r->not_before > issuer->lifetime_max) {
         (void)snprintf(

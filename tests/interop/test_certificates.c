@@ -56,7 +56,8 @@ make_leaf(void)
     X509 *leaf = NULL;
 
     cr_assert_eq(pas_issuing_load(f.dir, &f.config, f.now, &i, &diag), BH_OK, "%s", diag.detail);
-    cr_assert_eq(pas_leaf_check(&i->facts, &f.request, &f.ear, f.now, &diag), BH_OK, "%s", diag.detail);
+    cr_assert_eq(
+        pas_leaf_check(&i->facts, &f.request, &f.ear, f.now, &diag), BH_OK, "%s", diag.detail);
     cr_assert_eq(
         bh_cose_sign(f.request.ear, i->key, true, cwt, sizeof(cwt), &cwt_len, &diag), BH_OK);
     cr_assert_eq(pas_leaf_make(&i->facts, &f.request, bh_span(cwt, cwt_len), pas_issuing_sign, i,

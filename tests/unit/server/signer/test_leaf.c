@@ -289,7 +289,7 @@ Test(leaf, lifetimes_that_are_not_certified)
     f.request.not_before = f.now - 2 * PAS_CA_BACKDATE;
     f.request.not_after = f.now + 60;
     refused(&f, "certificate.validity");
-    /* Not yet, or not any more: a certificate is made for now. */
+    /* Not yet, or not any more: a certificate is made for the present. */
     f.request.not_before = f.now + f.config.clock_skew + 1;
     f.request.not_after = f.request.not_before + 3600;
     refused(&f, "certificate.validity");
