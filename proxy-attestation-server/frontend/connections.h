@@ -37,6 +37,7 @@ struct pas_fe_connection {
     void *owner;        /* the struct pas_fe */
     void *handle;       /* the HTTP library's; with the next two: handshake.c */
     bool parked, watched;
+    bool own; /* the main thread serves it */
     struct pas_fe_address *address;
     struct pas_fe_connections *table;
     struct pas_fe_connection *next_free;

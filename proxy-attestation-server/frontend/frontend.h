@@ -3,9 +3,12 @@
  * The frontend: TLS and HTTP for everybody, and nothing else. It holds the listening socket and its
  * own TLS key, bounds what clients may use, and passes bodies on unread; it never parses evidence.
  *
- * HTTP runs on libmicrohttpd's threads, one per core. A request that verifier or authority must
- * answer is sent to them from its HTTP thread and its connection suspended; the main thread accepts
- * connections, owns the channels, receives the answers and resumes the connections.
+ * HTTP runs on libmicrohttpd, a thread per core. One of them is the main thread, which also accepts
+ * connections, owns the channels and receives on them: its own connections get their answers
+ * without waking another thread, which costs more than all else that is done for a request. The
+ * first few connections are its own; those beyond belong to the workers. A request that verifier or
+ * authority must answer is sent to them by the thread that read it, and its connection suspended;
+ * the main thread receives the answer and resumes the connection.
  *
  * What a client may use:
  * - Every request except /healthz takes a token of its address (rate_per_second, rate_burst): GETs
@@ -42,9 +45,12 @@ struct pas_fe {
     struct pas_fe_hub *hub;
     struct pas_fe_connections *connections;
     struct pas_fe_tls *tls;
-    struct MHD_Daemon *daemon;
-    int listener;   /* -1 once it is closed */
-    int handshakes; /* epoll: sockets of handshakes that wait */
+    struct MHD_Daemon *own;     /* run by the main thread */
+    size_t own_len;             /* connections of it: the main thread's to count */
+    bool own_due;               /* something in it was resumed: likewise */
+    struct MHD_Daemon *workers; /* has threads of its own; NULL where there is one processor */
+    int listener;               /* -1 once it is closed */
+    int handshakes;             /* epoll: sockets of handshakes that wait */
     pthread_mutex_t parking;
     bool no_parking;          /* the server stops */
     uint64_t accept_after_ms; /* descriptors or places had run out */
@@ -83,6 +89,12 @@ BH_MUST_USE enum bh_err pas_fe_server_start(struct pas_fe *fe, struct bh_diag *d
 uint64_t pas_fe_server_wait_ms(const struct pas_fe *fe);
 /** Accept what waits at the listening socket and hand it to the HTTP threads. */
 void pas_fe_server_accept(struct pas_fe *fe);
+/** The main thread's connections: how long it may sleep, the descriptor to wait for, and their
+ * turn.
+ * @p readable: the descriptor has something. */
+int pas_fe_server_patience_ms(struct pas_fe *fe, int at_most);
+int pas_fe_server_fd(const struct pas_fe *fe);
+void pas_fe_server_turn(struct pas_fe *fe, bool readable);
 /** End the HTTP threads. The hub must be abandoned first. */
 void pas_fe_server_stop(struct pas_fe *fe);
 

@@ -58,6 +58,8 @@ unpark(struct pas_fe_connection *client)
     if (!client->parked)
         return;
     client->parked = false;
+    if (client->own)
+        ((struct pas_fe *)client->owner)->own_due = true;
     MHD_resume_connection(client->handle);
 }
 

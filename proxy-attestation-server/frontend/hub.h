@@ -77,7 +77,7 @@ BH_MUST_USE enum bh_err pas_fe_hub_link(
 /** UNLINK: nothing new for @p id. */
 void pas_fe_hub_unlink(struct pas_fe_hub *hub, uint64_t id);
 
-#define PAS_FE_OTHERS 3
+#define PAS_FE_OTHERS 4
 /**
  * Wait up to @p timeout_ms for messages and handle them. @p others (-1: none) are waited for too;
  * @p ret_readable says which of them have something.

@@ -237,13 +237,13 @@ loop(struct pas_fe *fe, struct pas_child *child)
 
     while (now == GOES_ON || now == DRAINS) {
         const uint64_t wait_ms = pas_fe_server_wait_ms(fe);
-        const int others[PAS_FE_OTHERS] = {
-            bh_ipc_fd(child->control), wait_ms > 0 ? -1 : fe->listener, fe->handshakes};
+        const int others[PAS_FE_OTHERS] = {bh_ipc_fd(child->control),
+            wait_ms > 0 ? -1 : fe->listener, fe->handshakes, pas_fe_server_fd(fe)};
 
         if (pas_fe_hub_step(fe->hub, others,
-                now == DRAINS                      ? DRAIN_TICK_MS
-                : wait_ms > 0 && wait_ms < TICK_MS ? (int)wait_ms
-                                                   : TICK_MS,
+                pas_fe_server_patience_ms(fe, now == DRAINS                      ? DRAIN_TICK_MS
+                                              : wait_ms > 0 && wait_ms < TICK_MS ? (int)wait_ms
+                                                                                 : TICK_MS),
                 readable) != BH_OK)
             return ENDS_BADLY;
         now = report_cuts(fe, child, now);
@@ -251,6 +251,7 @@ loop(struct pas_fe *fe, struct pas_child *child)
             pas_fe_server_accept(fe);
         if (readable[2])
             pas_fe_handshake_resume(fe);
+        pas_fe_server_turn(fe, readable[3]);
         if (readable[0])
             now = read_control(fe, child, now);
         if (pas_fe_now_ms() - ticked >= TICK_MS || now == DRAINS) {

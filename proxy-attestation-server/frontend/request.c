@@ -221,7 +221,11 @@ void
 pas_fe_resume(struct pas_fe_call *call)
 {
     /* The call is the first member of its request. */
-    MHD_resume_connection(((struct pas_fe_request *)(void *)call)->connection);
+    struct pas_fe_request *r = (struct pas_fe_request *)(void *)call;
+
+    if (r->client->own)
+        r->fe->own_due = true;
+    MHD_resume_connection(r->connection);
 }
 
 static bool

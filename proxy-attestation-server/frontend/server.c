@@ -18,6 +18,7 @@
 #define ACCEPT_MAX 64 /* at a time: answers wait meanwhile */
 #define ACCEPT_PAUSE_MS 200
 #define ROOM_PAUSE_MS 10
+#define OWN_MAX 16 /* as many handshakes keep answers of others waiting for 10 ms */
 
 /* In place of recv(): the first byte of a request starts its clock, and a handshake waits
  * elsewhere. */
@@ -99,6 +100,10 @@ on_open(struct pas_fe *fe, struct MHD_Connection *connection, void **context)
     }
     client->handle = connection;
     client->owner = fe;
+    client->own =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_DAEMON)->daemon == fe->own;
+    if (client->own)
+        fe->own_len++;
     pas_fe_connection_mark(client, PAS_FE_HANDSHAKE);
     gnutls_transport_set_ptr2(session, client, (gnutls_transport_ptr_t)(intptr_t)fd);
     gnutls_transport_set_pull_function(session, pull);
@@ -112,10 +117,15 @@ static void
 on_connection(void *cls, struct MHD_Connection *connection, void **context,
     enum MHD_ConnectionNotificationCode code)
 {
+    struct pas_fe_connection *client = *context;
+    struct pas_fe *fe = cls;
+
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        on_open(cls, connection, context);
-    } else if (*context != NULL) {
-        pas_fe_connections_close(*context);
+        on_open(fe, connection, context);
+    } else if (client != NULL) {
+        if (client->own)
+            fe->own_len--;
+        pas_fe_connections_close(client);
         *context = NULL;
     }
 }
@@ -149,31 +159,65 @@ threads(void)
     return cores > THREADS_MAX ? THREADS_MAX : (unsigned)cores;
 }
 
+static struct MHD_Daemon *
+start_daemon(struct pas_fe *fe, unsigned flags, unsigned pool)
+{
+    const unsigned limit = (unsigned)pas_fe_connections_max(fe->connections);
+
+    /* The library splits its limit evenly among threads, and connections do not: ours is the limit.
+     */
+    return MHD_start_daemon(
+        flags | MHD_USE_EPOLL | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET,
+        0, NULL, NULL, pas_fe_handle, fe, MHD_OPTION_THREAD_POOL_SIZE, pool > 1 ? pool : 0,
+        MHD_OPTION_CONNECTION_LIMIT, limit * (pool > 1 ? pool : 1),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
+        MHD_OPTION_HTTPS_CERT_CALLBACK, on_certificate, MHD_OPTION_HTTPS_PRIORITIES,
+        pas_fe_tls_priorities(fe->config.tls12), MHD_OPTION_NOTIFY_CONNECTION, on_connection, fe,
+        MHD_OPTION_NOTIFY_COMPLETED, pas_fe_completed, fe, MHD_OPTION_UNESCAPE_CALLBACK,
+        no_unescape, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+}
+
 enum bh_err
 pas_fe_server_start(struct pas_fe *fe, struct bh_diag *diag)
 {
     const unsigned n = threads();
-    const unsigned limit = (unsigned)pas_fe_connections_max(fe->connections);
     const int flags = fcntl(fe->listener, F_GETFL);
 
     if (flags < 0 || fcntl(fe->listener, F_SETFL, flags | O_NONBLOCK) < 0)
         return bh_fail(diag, BH_ERR_IO, "listening socket: %s", strerror(errno));
     MHD_set_panic_func(on_panic, NULL);
-    /* The library splits its limit evenly among threads, and connections do not: ours is the limit.
-     */
-    fe->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS |
-                                      MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET,
-        0, NULL, NULL, pas_fe_handle, fe, MHD_OPTION_THREAD_POOL_SIZE, n > 1 ? n : 0,
-        MHD_OPTION_CONNECTION_LIMIT, limit * n, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_HTTPS_CERT_CALLBACK,
-        on_certificate, MHD_OPTION_HTTPS_PRIORITIES, pas_fe_tls_priorities(fe->config.tls12),
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, fe, MHD_OPTION_NOTIFY_COMPLETED,
-        pas_fe_completed, fe, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
-    if (fe->daemon == NULL)
+    fe->own = start_daemon(fe, 0, 0);
+    if (n > 1)
+        fe->workers = start_daemon(fe, MHD_USE_INTERNAL_POLLING_THREAD, n - 1);
+    if (fe->own == NULL || (n > 1 && fe->workers == NULL))
         return bh_fail(
             diag, BH_ERR_INTERNAL, "the HTTP library does not start: %s", strerror(errno));
     return BH_OK;
+}
+
+int
+pas_fe_server_patience_ms(struct pas_fe *fe, int at_most)
+{
+    MHD_UNSIGNED_LONG_LONG ms;
+
+    if (MHD_get_timeout(fe->own, &ms) == MHD_YES && ms < (MHD_UNSIGNED_LONG_LONG)at_most)
+        return (int)ms;
+    return at_most;
+}
+
+int
+pas_fe_server_fd(const struct pas_fe *fe)
+{
+    return MHD_get_daemon_info(fe->own, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+}
+
+void
+pas_fe_server_turn(struct pas_fe *fe, bool readable)
+{
+    if (!readable && !fe->own_due && pas_fe_server_patience_ms(fe, 1) != 0)
+        return;
+    fe->own_due = false;
+    (void)MHD_run(fe->own);
 }
 
 uint64_t
@@ -193,7 +237,8 @@ take_in(struct pas_fe *fe, int fd, const struct sockaddr *address, socklen_t len
         return;
     }
     /* On failure the library has closed the descriptor: see pas_fe_connections_open(). */
-    (void)MHD_add_connection(fe->daemon, fd, address, len);
+    (void)MHD_add_connection(
+        fe->workers == NULL || fe->own_len < OWN_MAX ? fe->own : fe->workers, fd, address, len);
 }
 
 /*
@@ -228,7 +273,9 @@ pas_fe_server_accept(struct pas_fe *fe)
 void
 pas_fe_server_stop(struct pas_fe *fe)
 {
-    if (fe->daemon != NULL)
-        MHD_stop_daemon(fe->daemon);
-    fe->daemon = NULL;
+    if (fe->workers != NULL)
+        MHD_stop_daemon(fe->workers);
+    if (fe->own != NULL)
+        MHD_stop_daemon(fe->own);
+    fe->workers = fe->own = NULL;
 }
