@@ -54,6 +54,16 @@ static const struct ev_arm_rule rules_p1[] = {
 static const struct ev_arm_rule rules_pre_rfc[] = RULES_P2(2397);
 static const struct ev_arm_rule rules_rfc[] = RULES_P2(268);
 
+/* CoAP content-formats (RFC 9783, IANA considerations): in a CMW they may stand for the type. */
+static const struct {
+    const char *number, *profile;
+} content_formats[] = {
+    {"10003", "tag:psacertified.org,2023:psa#tfm"},
+    {"10004", "PSA_IOT_PROFILE_1"},
+};
+/* The name of the first profile in media types, which take no name that is not a URI. */
+#define LEGACY "tag:psacertified.org,2019:psa#legacy"
+
 static const struct ev_psa_profile profiles[] = {
     {"PSA_IOT_PROFILE_1", rules_p1, BH_COUNT(rules_p1), true},
     {"http://arm.com/psa/2.0.0", rules_pre_rfc, BH_COUNT(rules_pre_rfc), false},
@@ -127,6 +137,30 @@ bad_profile(struct ev_report *report, const char *found)
         "the token's maker must declare one of these profiles and use its claims only");
 }
 
+static const char *
+content_format_profile(const char *media_type)
+{
+    for (size_t i = 0; i < BH_COUNT(content_formats); i++)
+        if (strcmp(media_type, content_formats[i].number) == 0)
+            return content_formats[i].profile;
+    return NULL;
+}
+
+/* The profile that a media type or content-format names. */
+static bool
+declared_profile(const char *media_type, char *out, size_t size)
+{
+    const char *name = content_format_profile(media_type);
+
+    if (name == NULL && !ev_media_type_profile(media_type, out, size))
+        return false;
+    if (name == NULL && strcmp(out, LEGACY) == 0)
+        name = "PSA_IOT_PROFILE_1";
+    if (name != NULL)
+        (void)snprintf(out, size, "%s", name);
+    return true;
+}
+
 static enum bh_err
 decide_profile(struct bh_span payload, const char *media_type,
     const struct ev_psa_profile **ret_profile, struct ev_report *report)
@@ -149,7 +183,7 @@ decide_profile(struct bh_span payload, const char *media_type,
             profile = &profiles[i];
     if (profile == NULL)
         return bad_profile(report, ev_arm_printable(s.name, found, sizeof(found)));
-    if (media_type != NULL && ev_media_type_profile(media_type, declared, sizeof(declared)) &&
+    if (media_type != NULL && declared_profile(media_type, declared, sizeof(declared)) &&
         strcmp(declared, profile->name) != 0)
         return ev_refuse(report, BH_ERR_EVIDENCE_MALFORMED, EV_PSA_SOURCE, PREFIX ".profile",
             declared, profile->name, "media type and token declare different profiles");
@@ -238,10 +272,11 @@ psa_takes(const char *media_type)
 {
     char profile[96];
 
-    if (ev_media_type_is(media_type, "application/psa-attestation-token"))
+    if (ev_media_type_is(media_type, "application/psa-attestation-token") ||
+        content_format_profile(media_type) != NULL)
         return true;
     if (!ev_media_type_is(media_type, "application/eat+cwt") ||
-        !ev_media_type_profile(media_type, profile, sizeof(profile)))
+        !declared_profile(media_type, profile, sizeof(profile)))
         return false;
     for (size_t i = 0; i < BH_COUNT(profiles); i++)
         if (strcmp(profile, profiles[i].name) == 0)

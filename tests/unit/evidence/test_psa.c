@@ -91,6 +91,30 @@ Test(psa, media_types)
         "evidence.type", "a longer type");
 }
 
+/* What IANA registered for RFC 9783: the first profile has another name there than in its tokens,
+ * and both have a CoAP content-format, by which a CMW may name its type too. */
+Test(psa, registered_media_types)
+{
+    static const char legacy[] =
+        "application/eat+cwt; eat_profile=\"tag:psacertified.org,2019:psa#legacy\"";
+    struct psa_shape s = psa_shape();
+    const struct bytes rfc = token_of(&s);
+    s.family = 0;
+    const struct bytes first = token_of(&s);
+
+    must_hold(span_of(&rfc), "10003", &trust, "the RFC's profile by its number");
+    must_hold(span_of(&first), legacy, &trust, "the first profile by its registered name");
+    must_hold(span_of(&first), "10004", &trust, "the first profile by its number");
+    must_refuse(span_of(&rfc), legacy, &trust, BH_ERR_EVIDENCE_MALFORMED, "psa.profile",
+        "the RFC's profile as the first");
+    must_refuse(span_of(&rfc), "10004", &trust, BH_ERR_EVIDENCE_MALFORMED, "psa.profile",
+        "the RFC's profile as the first, by number");
+    must_refuse(span_of(&first), "10003", &trust, BH_ERR_EVIDENCE_MALFORMED, "psa.profile",
+        "the first profile as the RFC's, by number");
+    must_refuse(span_of(&rfc), "10005", &trust, BH_ERR_UNSUPPORTED, "evidence.type",
+        "a number of somebody else's");
+}
+
 Test(psa, unknown_instance)
 {
     struct psa_shape s = psa_shape();
