@@ -464,3 +464,29 @@ Test(variants_cca, software_faults, .init = make_keys, .fini = free_keys)
         }
     }
 }
+
+/* What is shown is whole, however long it is. */
+Test(variants_cca, claims_are_whole, .init = make_keys, .fini = free_keys)
+{
+    static struct ev_report report;
+    static struct item token;
+    size_t longest = 0;
+
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct endorser endorser = cca_variant(seed, RIGHT, SOFTWARE_RIGHT, &token);
+        const struct ev_trust trust = trust_in(&endorser);
+        struct ev_evidence *ev = NULL;
+
+        cr_assert_eq(judge(item_span(&token), type, &trust, &report, &ev), BH_OK);
+        json_t *claims = ev_claims(ev);
+        const char *config = json_string_value(
+            json_object_get(json_object_get(claims, "cca-platform-token"), "cca-platform-config"));
+        cr_assert_neq(config, NULL);
+        cr_expect_eq(strspn(config, "0123456789abcdef"), strlen(config), "seed %llu: %s",
+            (unsigned long long)seed, config);
+        longest = strlen(config) > longest ? strlen(config) : longest;
+        json_decref(claims);
+        ev_evidence_free(ev);
+    }
+    cr_expect_eq(longest, 2048);
+}
