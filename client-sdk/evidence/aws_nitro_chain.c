@@ -126,15 +126,17 @@ check_path(const struct ev_nitro *n, const struct ev_trust *trust, struct ev_rep
 }
 
 static enum bh_err
-check_validity(const struct ev_nitro *n, int64_t now, struct ev_report *report)
+check_validity(const struct ev_nitro *n, const struct ev_trust *trust, struct ev_report *report)
 {
+    const int64_t now = trust->now;
     char from[BH_TIME_MAX], to[BH_TIME_MAX], at[BH_TIME_MAX];
     char expected[BH_VALUE_MAX];
 
     for (size_t i = 0; i <= n->bundle_len; i++) {
         const struct ev_cert *c = path_cert(n, i);
 
-        if (now >= c->not_before && now <= c->not_after)
+        /* A clock that may see the document's stamp ahead sees its certificate ahead, too. */
+        if (now + trust->skew >= c->not_before && now <= c->not_after)
             continue;
         (void)snprintf(expected, sizeof(expected),
             "%s to %s, the validity of certificate %zu of %zu", bh_time_text(c->not_before, from),
@@ -298,7 +300,7 @@ ev_nitro_authenticate(void *state, const struct ev_trust *trust, struct ev_repor
     /* What costs nothing first; a report that is to be whole goes on after a failure. */
     path = e = check_path(n, trust, report, &auth.simulated);
     if (e == BH_OK || report->detailed)
-        e = first(e, check_validity(n, trust->now, report));
+        e = first(e, check_validity(n, trust, report));
     if (e == BH_OK || report->detailed)
         e = first(e, check_module(n, report));
     if (e == BH_OK || report->detailed)

@@ -120,7 +120,7 @@ struct ev_anchor {
 struct ev_trust {
     int64_t now;          /* Unix seconds */
     int64_t max_age;      /* seconds a timestamp in evidence may be old; 0: not checked (inspect) */
-    int64_t skew;         /* seconds a timestamp may lie ahead */
+    int64_t skew;         /* seconds a timestamp, or a certificate's beginning, may lie ahead */
     bool allow_simulated; /* false: evidence under a simulated anchor or endorsement is
                              BH_ERR_SIMULATED, check "simulated" */
     size_t anchors_len;

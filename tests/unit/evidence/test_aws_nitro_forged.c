@@ -350,9 +350,23 @@ Test(nitro_forged, validity)
         plan[i].not_after = FORGE_NOW - 1;
         chain_refused(plan, "aws-nitro.validity", "");
         forge_plan(plan, "Test root");
-        plan[i].not_before = FORGE_NOW + 1;
+        plan[i].not_before = FORGE_NOW + 61;
         chain_refused(plan, "aws-nitro.validity", "");
     }
+    /* A leaf is made when the first document is: a server whose clock is behind by less than it
+     * tolerates in the document's stamp must not refuse the certificate of the same moment. */
+    forge_plan(plan, "Test root");
+    plan[FORGE_LEAF].not_before = FORGE_NOW + 60;
+    struct forge_chain fresh;
+    forge_chain_make(&fresh, plan);
+    forge_trust(&trust, &fresh, false);
+    forge_document(&doc);
+    doc.timestamp = (uint64_t)(FORGE_NOW + 60) * 1000;
+    cr_expect_eq(authenticate(&fresh, &doc, &trust), BH_OK);
+    trust.skew = 0;
+    trust.max_age = 0;
+    refused(&fresh, &doc, &trust, BH_ERR_NOT_AUTHENTIC, "aws-nitro.validity");
+    forge_chain_clear(&fresh);
     /* The document's stamp: old, or ahead, or not looked at. */
     forge_trust(&trust, &chain, false);
     forge_document(&doc);
