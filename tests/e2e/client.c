@@ -25,16 +25,6 @@ bin_dir(void)
     return other != NULL && other[0] != '\0' ? other : BH_BIN_DIR;
 }
 
-bool
-bin_is_release(void)
-{
-#ifdef BH_SANITIZED
-    return bin_dir() != (const char *)BH_BIN_DIR && getenv("BH_BIN_DIR_OVERRIDE") != NULL;
-#else
-    return true;
-#endif
-}
-
 /* ---- devices ---- */
 
 void

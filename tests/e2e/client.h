@@ -18,8 +18,6 @@
 
 /** BH_BIN_DIR_OVERRIDE of the environment, else the programs of this build. */
 const char *bin_dir(void);
-/** The programs tested were built without sanitizers. */
-bool bin_is_release(void);
 
 struct client {
     struct agent_device *device;

@@ -119,15 +119,36 @@ load_main(void *arg)
     return NULL;
 }
 
-Test(reload, loses_no_request)
+static void
+one_after_the_other(void)
+{
+    for (int i = 0; i < 5; i++)
+        own_reload(&o, "reloaded");
+}
+
+/* Faster than the server can follow: it takes the last one. */
+static void
+in_a_burst(void)
+{
+    const size_t from = bh_test_server_log_len(&o.server);
+
+    for (int i = 0; i < 20; i++) {
+        cr_assert_eq(kill(o.server.parent, SIGHUP), 0);
+        (void)usleep(20000);
+    }
+    cr_assert(bh_test_server_logged(&o.server, from, "\"event\":\"reloaded\"", 20000));
+    (void)usleep(500000);
+}
+
+static void
+under_load(void (*reload)(void))
 {
     struct load loads[] = {{.client = &o.psa}, {.client = &o.nitro}};
     pthread_t threads[BH_COUNT(loads)];
 
     for (size_t i = 0; i < BH_COUNT(loads); i++)
         cr_assert_eq(pthread_create(&threads[i], NULL, load_main, &loads[i]), 0);
-    for (int i = 0; i < 5; i++)
-        own_reload(&o, "reloaded");
+    reload();
     for (size_t i = 0; i < BH_COUNT(loads); i++) {
         atomic_store(&loads[i].stop, true);
         (void)pthread_join(threads[i], NULL);
@@ -137,6 +158,16 @@ Test(reload, loses_no_request)
             loads[i].failed, 0, "%u failed, the first: %s", loads[i].failed, loads[i].first);
         cr_assert_gt(loads[i].done, 0);
     }
+}
+
+Test(reload, loses_no_request)
+{
+    under_load(one_after_the_other);
+}
+
+Test(reload, loses_no_request_in_a_burst)
+{
+    under_load(in_a_burst);
 }
 
 /* ---- policy ---- */
