@@ -107,7 +107,7 @@ Test(cli, failures_cannot_drive_a_terminal, .init = cr_redirect_stderr)
                             "  what      detail\n"
                             "  check     psa.binding\n"
                             "  expected  a\n"
-                            "  found     ?[2Jb\n"
+                            "  found     \\x1b[2Jb\n"
                             "  to do     do this\n");
 }
 
