@@ -236,9 +236,12 @@ log_end(const struct pas_server *s, const struct pas_proc *p, pid_t ended, int s
         pid, killed ? "#signal" : "#exit", number, NULL);
 }
 
-/* The first restart is at once; then ever later, until one runs long. */
+/*
+ * The first restart is at once; then ever later, until one runs long. What was at work before it
+ * ended may have met hostile input, which must not keep the service down: it is not kept waiting.
+ */
 static void
-plan_restart(struct pas_proc *p)
+plan_restart(struct pas_proc *p, bool worked)
 {
     const int64_t now = pas_now_ms();
     int64_t wait = 0;
@@ -247,6 +250,8 @@ plan_restart(struct pas_proc *p)
         p->failures = 0;
     if (p->failures > 0)
         wait = p->failures > 6 ? BACKOFF_MOST_MS : BACKOFF_FIRST_MS << (p->failures - 1);
+    if (worked && wait > BACKOFF_FIRST_MS)
+        wait = BACKOFF_FIRST_MS;
     p->failures++;
     p->restart_at = now + (wait < BACKOFF_MOST_MS ? wait : BACKOFF_MOST_MS);
 }
@@ -255,6 +260,7 @@ static void
 has_ended(struct pas_server *s, struct pas_proc *p, int status)
 {
     const pid_t ended = p->pid;
+    const bool worked = p->state == PAS_PROC_READY;
 
     p->pid = 0; /* may be somebody else's from here on */
     /* What it said last may still lie in the channel: the reason. */
@@ -270,7 +276,7 @@ has_ended(struct pas_server *s, struct pas_proc *p, int status)
     p->state = PAS_PROC_NONE;
     pas_proc_unlink(s, p);
     if (p->wanted)
-        plan_restart(p);
+        plan_restart(p, worked);
     if (s->phase == PAS_PHASE_DRAINING)
         drain_next(s);
     else if (s->phase == PAS_PHASE_SERVING)
@@ -307,7 +313,7 @@ restart_due(struct pas_server *s)
         if (p->pid > 0)
             pas_proc_kill(p);
         else
-            plan_restart(p);
+            plan_restart(p, false);
     }
 }
 

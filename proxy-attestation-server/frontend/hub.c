@@ -108,9 +108,22 @@ pas_fe_hub_has(struct pas_fe_hub *hub, enum pas_role role)
     return has;
 }
 
+bool
+pas_fe_hub_lost_authority(struct pas_fe_hub *hub)
+{
+    bool lost;
+
+    (void)pthread_mutex_lock(&hub->lock);
+    lost = hub->authority_lost;
+    (void)pthread_mutex_unlock(&hub->lock);
+    return lost;
+}
+
 static void
 drain_peer(struct pas_fe_hub *hub, uint64_t id)
 {
+    if (PAS_LINK_ROLE(id) == PAS_AUTHORITY)
+        hub->authority_lost = false;
     for (size_t i = 0; i < PEERS_MAX; i++)
         if (hub->peers[i].ipc != NULL && hub->peers[i].id == id)
             hub->peers[i].draining = true;
@@ -199,6 +212,8 @@ end_peer(struct pas_fe_hub *hub, struct pas_fe_peer *peer, const char *why, bool
         hub->cut[hub->cut_len++] = peer->id;
     if (!authority && !peer->draining)
         atomic_fetch_add_explicit(&hub->metrics->verifiers_ended, 1, memory_order_relaxed);
+    if (authority && !peer->draining)
+        hub->authority_lost = true;
     fail_calls_of(hub, peer, authority);
     bh_ipc_free(peer->ipc);
     *peer = (struct pas_fe_peer){0};
@@ -264,6 +279,10 @@ on_passed(struct pas_fe_hub *hub, struct pas_fe_peer *peer, uint64_t id)
         call->where = PAS_FE_AUTHORITY;
         call->passed = true;
         call->peer = NULL;
+        /* To one that has ended since: nobody else would say so. */
+        if (pas_fe_hub_authority(hub) == NULL)
+            pas_fe_hub_refuse(hub, call, BH_ERR_INTERNAL, "server.authority",
+                "the authority ended before it answered");
     }
     if (pas_fe_hub_release(peer, id))
         pas_fe_hub_feed(hub);

@@ -74,6 +74,8 @@ bool pas_fe_hub_has(struct pas_fe_hub *hub, enum pas_role role);
  */
 BH_MUST_USE enum bh_err pas_fe_hub_link(
     struct pas_fe_hub *hub, uint64_t id, int fd, struct bh_diag *diag);
+/** Whether the authority's channel ended without UNLINK before or a LINK or UNLINK since. */
+bool pas_fe_hub_lost_authority(struct pas_fe_hub *hub);
 /** UNLINK: nothing new for @p id. */
 void pas_fe_hub_unlink(struct pas_fe_hub *hub, uint64_t id);
 

@@ -41,6 +41,7 @@ struct pas_fe_hub {
     struct pas_fe_calls queue; /* for a verifier, oldest first */
     size_t calls_len, queue_len;
     bool abandoned;
+    bool authority_lost; /* its channel ended, and the parent has not said why */
     struct pas_fe_bucket buckets[CALL_BUCKETS];
 };
 

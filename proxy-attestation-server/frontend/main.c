@@ -205,8 +205,12 @@ read_control(struct pas_fe *fe, struct pas_child *child, enum ending now)
 }
 
 static void
-tick(struct pas_fe *fe, enum ending now)
+tick(struct pas_fe *fe, struct pas_child *child, enum ending now)
 {
+    if (pas_fe_hub_lost_authority(fe->hub))
+        pas_child_lost(child, PAS_AUTHORITY);
+    else
+        pas_child_told(child, PAS_AUTHORITY);
     pas_fe_hub_expire(fe->hub);
     pas_fe_connections_reap(fe->connections, now == DRAINS);
     /* No handshake that began with an old identity lasts longer than this. */
@@ -256,8 +260,10 @@ loop(struct pas_fe *fe, struct pas_child *child)
             now = read_control(fe, child, now);
         if (pas_fe_now_ms() - ticked >= TICK_MS || now == DRAINS) {
             ticked = pas_fe_now_ms();
-            tick(fe, now);
+            tick(fe, child, now);
         }
+        if (now == GOES_ON && pas_child_is_cut_off(child))
+            return ENDS_BADLY;
         if (now == DRAINS && pas_fe_connections_len(fe->connections) == 0)
             now = ENDS_WELL;
     }

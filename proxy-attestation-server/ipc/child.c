@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
+
+#define CUT_OFF_MS 2000
 
 static const char *const role_names[PAS_ROLES] = {
     [PAS_PARENT] = "parent",
@@ -135,4 +138,55 @@ pas_child_failed(struct pas_child *child, const struct bh_diag *diag)
     if (child->control == NULL || send_diag(child, PAS_CTL_FAILED, 0, diag) != BH_OK)
         bh_log_diag(BH_LOG_ERROR, "failed", diag);
     return 1;
+}
+
+static int64_t
+now_ms(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void
+pas_child_lost(struct pas_child *child, enum pas_role peer)
+{
+    if (child->cut_off[peer] == 0)
+        child->cut_off[peer] = now_ms() + CUT_OFF_MS;
+}
+
+void
+pas_child_told(struct pas_child *child, enum pas_role peer)
+{
+    child->cut_off[peer] = 0;
+}
+
+bool
+pas_child_is_cut_off(const struct pas_child *child)
+{
+    for (size_t i = 0; i < PAS_ROLES; i++) {
+        if (child->cut_off[i] == 0 || now_ms() < child->cut_off[i])
+            continue;
+        bh_log(BH_LOG_ERROR, "cut-off", "peer", pas_role_name((enum pas_role)i), NULL);
+        return true;
+    }
+    return false;
+}
+
+int
+pas_child_patience(const struct pas_child *child, int timeout_ms)
+{
+    for (size_t i = 0; i < PAS_ROLES; i++) {
+        int64_t left;
+
+        if (child->cut_off[i] == 0)
+            continue;
+        left = child->cut_off[i] - now_ms();
+        if (left <= 0)
+            return 0;
+        if (timeout_ms < 0 || left < timeout_ms)
+            timeout_ms = (int)left;
+    }
+    return timeout_ms;
 }

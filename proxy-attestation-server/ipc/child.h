@@ -20,6 +20,7 @@ struct pas_child {
     struct bh_ipc *control;
     char dir[4096]; /* the server's folder, absolute */
     struct pas_config config;
+    int64_t cut_off[PAS_ROLES]; /* pas_child_lost(): monotonic milliseconds, or 0 */
 };
 
 /** "parent", "frontend", "verifier", "authority", "signer". */
@@ -44,6 +45,17 @@ BH_MUST_USE enum bh_err pas_child_refused(
 void pas_child_cut(struct pas_child *child, uint64_t link_id);
 /** FAILED: says why to the parent and the log; returns the process's exit code, 1. */
 int pas_child_failed(struct pas_child *child, const struct bh_diag *diag);
+
+/**
+ * The channel to a peer ended. Unless the parent says within 2 s that the peer is gone (UNLINK) or
+ * gives a new channel (LINK), it is the peer that has cut this process off, and it must end to be
+ * replaced: pas_child_is_cut_off(), which also logs it. pas_child_told() notes the parent's word;
+ * pas_child_patience() bounds a poll() timeout (-1: none) by what is due.
+ */
+void pas_child_lost(struct pas_child *child, enum pas_role peer);
+void pas_child_told(struct pas_child *child, enum pas_role peer);
+BH_MUST_USE bool pas_child_is_cut_off(const struct pas_child *child);
+int pas_child_patience(const struct pas_child *child, int timeout_ms);
 
 /** The roles' main functions: return the exit code. Each calls pas_child_start() itself. */
 int pas_frontend_main(void);

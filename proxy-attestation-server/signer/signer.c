@@ -58,6 +58,7 @@ link_peer(struct signer *s, const struct bh_ipc_msg *msg, struct bh_diag *diag)
         return bh_fail(diag, BH_ERR_MALFORMED, "ipc: a LINK without a channel of the authority");
     }
     unlink_peer(s, msg->id);
+    pas_child_told(&s->child, PAS_AUTHORITY);
     for (size_t i = 0; i < LINKS_MAX; i++) {
         if (s->links[i].ipc != NULL)
             continue;
@@ -81,6 +82,7 @@ take_control(struct signer *s, const struct bh_ipc_msg *msg, struct bh_diag *dia
         (void)close(msg->fd);
     if (msg->type == PAS_CTL_UNLINK) {
         unlink_peer(s, msg->id);
+        pas_child_told(&s->child, PAS_AUTHORITY);
         return BH_OK;
     }
     if (msg->type == PAS_CTL_DRAIN) {
@@ -195,8 +197,10 @@ serve_link(struct signer *s, struct link *link)
     link->unread = got;
     if (good)
         good = bh_ipc_flush(link->ipc, &link->more) == BH_OK;
-    if (!good)
-        unlink_peer(s, link->id);
+    if (good)
+        return;
+    unlink_peer(s, link->id);
+    pas_child_lost(&s->child, PAS_AUTHORITY);
 }
 
 /* BH_ERR_IO: the parent is gone. */
@@ -230,7 +234,7 @@ wait_and_serve(struct signer *s, struct bh_diag *diag)
             .events = (short)(POLLIN | (link->more ? POLLOUT : 0))};
         unread = unread || link->unread;
     }
-    if (poll(p, BH_COUNT(p), unread ? 0 : -1) < 0)
+    if (poll(p, BH_COUNT(p), unread ? 0 : pas_child_patience(&s->child, -1)) < 0)
         return errno == EINTR ? BH_OK : bh_fail(diag, BH_ERR_INTERNAL, "poll");
     for (size_t i = 0; i < LINKS_MAX; i++)
         if (s->links[i].ipc != NULL && (p[1 + i].revents != 0 || s->links[i].unread))
@@ -271,6 +275,10 @@ pas_signer_main(void)
         goto out;
     }
     while (!s->draining) {
+        if (pas_child_is_cut_off(&s->child)) {
+            code = 1;
+            break;
+        }
         if (wait_and_serve(s, &diag) != BH_OK) {
             bh_log_diag(BH_LOG_ERROR, "stopped", &diag);
             code = 1;

@@ -11,6 +11,7 @@ lose_frontend(struct pas_verifier *v)
 {
     bh_ipc_free(v->frontend);
     v->frontend = NULL;
+    pas_child_lost(&v->child, PAS_FRONTEND);
 }
 
 static void
@@ -18,6 +19,7 @@ lose_authority(struct pas_verifier *v)
 {
     bh_ipc_free(v->authority);
     v->authority = NULL;
+    pas_child_lost(&v->child, PAS_AUTHORITY);
 }
 
 static void

@@ -141,6 +141,7 @@ ask(struct pas_verifier *v, const char *platform, const uint8_t key[32],
         /* Whether it hangs, ended or talks nonsense: this channel is of no more use. */
         bh_ipc_free(v->authority);
         v->authority = NULL;
+        pas_child_lost(&v->child, PAS_AUTHORITY);
         return bh_fail(diag, BH_ERR_INTERNAL, "the authority did not answer");
     }
     if (value.err == BH_OK)

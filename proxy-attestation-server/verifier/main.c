@@ -59,6 +59,7 @@ drop_authority(struct pas_verifier *v)
 {
     bh_ipc_free(v->authority);
     v->authority = NULL;
+    pas_child_lost(&v->child, PAS_AUTHORITY);
     fail_waiting(v);
 }
 
@@ -67,6 +68,7 @@ drop_frontend(struct pas_verifier *v)
 {
     bh_ipc_free(v->frontend);
     v->frontend = NULL;
+    pas_child_lost(&v->child, PAS_FRONTEND);
     for (size_t i = 0; i < PAS_SLOTS; i++)
         if (v->slots[i].used)
             pas_slot_free(&v->slots[i]);
@@ -217,6 +219,19 @@ start(struct pas_verifier *v, bool *ret_refused, struct bh_diag *diag)
 
 /* ---- work ---- */
 
+/* The parent says that it is gone. */
+static void
+replace_peer(struct pas_verifier *v, enum pas_role role)
+{
+    if (role == PAS_AUTHORITY)
+        drop_authority(v);
+    else if (role == PAS_FRONTEND)
+        drop_frontend(v);
+    else
+        return;
+    pas_child_told(&v->child, role);
+}
+
 /* False: this process ends. */
 static bool
 hear_parent(struct pas_verifier *v)
@@ -230,11 +245,9 @@ hear_parent(struct pas_verifier *v)
             return false;
         if (!got)
             return true;
+        if (msg.type == PAS_CTL_LINK || msg.type == PAS_CTL_UNLINK)
+            replace_peer(v, PAS_LINK_ROLE(msg.id));
         if (msg.type == PAS_CTL_LINK) {
-            if (PAS_LINK_ROLE(msg.id) == PAS_AUTHORITY)
-                drop_authority(v);
-            else if (PAS_LINK_ROLE(msg.id) == PAS_FRONTEND)
-                drop_frontend(v);
             if (take_link(v, &msg, &diag) != BH_OK)
                 return false;
         } else if (msg.type == PAS_CTL_DRAIN) {
@@ -338,7 +351,8 @@ work(struct pas_verifier *v)
     for (;;) {
         struct pollfd p[3] = {want(v->child.control, true), want(v->authority, true),
             want(v->frontend, free_slot(v) != NULL)};
-        const int n = poll(p, 3, late ? 0 : v->draining ? QUIET_MS : -1);
+        const int patience = v->draining ? QUIET_MS : pas_child_patience(&v->child, -1);
+        const int n = poll(p, 3, late ? 0 : patience);
 
         if (n < 0 && errno != EINTR)
             return 1;
@@ -356,6 +370,8 @@ work(struct pas_verifier *v)
         pas_judge_due(v);
         if (v->frontend_waits)
             hear_frontend(v);
+        if (!v->draining && pas_child_is_cut_off(&v->child))
+            return 1;
         late = v->authority_waited || (v->frontend_waits && free_slot(v) != NULL) || is_due(v);
     }
 }

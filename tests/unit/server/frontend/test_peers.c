@@ -404,3 +404,56 @@ Test(peers, a_hung_verifier_is_given_up)
     client_close(&c);
     bench_stop(&b);
 }
+
+Test(peers, what_is_passed_on_to_an_authority_that_has_ended)
+{
+    struct bench b;
+    struct client c;
+    uint64_t began, id;
+
+    bench_start(&b, 1, "");
+    client_open(&c, b.port);
+    client_request(&c, "POST /v1/certificates", "", "{}");
+    id = expect(b.verifiers[0], PAS_ENROL).id;
+    end(&b.authority);
+    cr_assert(bench_logged(&b, "peer-ended"));
+    /* The verifier had not seen the end yet. */
+    began = now_ms();
+    passed(b.verifiers[0], id);
+    client_read(&c, &r, false);
+    assert_problem(&r, 500, "internal", "server.authority");
+    cr_assert_lt(now_ms() - began, 2000);
+    b.authority = bench_link(&b, PAS_AUTHORITY, 0);
+    client_close(&c);
+    bench_stop(&b);
+}
+
+/* The parent says nothing of an end: so it was the authority that closed the channel. */
+Test(peers, cut_off_by_the_authority_it_ends)
+{
+    struct bench b;
+
+    bench_start(&b, 1, "");
+    end(&b.authority);
+    cr_assert_eq(bench_wait(&b), 1);
+    cr_assert(bench_logged(&b, "\"event\":\"cut-off\""));
+    bench_free(&b);
+}
+
+Test(peers, an_authority_that_is_gone_is_waited_for)
+{
+    struct bench b;
+    struct client c;
+
+    bench_start(&b, 1, "");
+    bench_control(&b, PAS_CTL_UNLINK, PAS_LINK_ID(PAS_AUTHORITY, 0), bh_span_none(), -1);
+    end(&b.authority);
+    (void)poll(NULL, 0, 3000);
+    client_open(&c, b.port);
+    client_request(&c, "GET /healthz", "", NULL);
+    client_read(&c, &r, false);
+    cr_assert_eq(r.status, 200);
+    b.authority = bench_link(&b, PAS_AUTHORITY, 0);
+    client_close(&c);
+    bench_stop(&b);
+}

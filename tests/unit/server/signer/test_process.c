@@ -275,6 +275,34 @@ Test(process, links_are_replaced)
     cr_assert_neq(bh_ipc_receive(authority, &msg, &got), BH_OK);
 }
 
+/* The parent says nothing of an end: so it was the authority that closed the channel. */
+Test(process, cut_off_by_the_authority_it_ends)
+{
+    send_start();
+    link_authority(0, &authority);
+    confine();
+    bh_ipc_free(authority);
+    authority = NULL;
+    cr_assert_eq(wait_for_exit(), 1);
+}
+
+Test(process, an_authority_that_is_gone_is_waited_for)
+{
+    struct bh_ipc_msg msg;
+
+    send_start();
+    link_authority(0, &authority);
+    confine();
+    bh_ipc_free(authority);
+    cr_assert_eq(
+        bh_ipc_send(control, PAS_CTL_UNLINK, PAS_LINK_ID(PAS_AUTHORITY, 0), bh_span_none(), -1),
+        BH_OK);
+    (void)sleep(3);
+    link_authority(0, &authority);
+    send_request(7);
+    expect(authority, PAS_SIGNED, &msg);
+}
+
 Test(process, ends_with_its_parent)
 {
     ready();
