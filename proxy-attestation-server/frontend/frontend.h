@@ -68,6 +68,7 @@ struct pas_fe_request {
     char id[17];
     bool head;
     bool asked; /* verifier or authority answered, or the hub refused */
+    bool last;  /* the connection ends with it */
     uint8_t serial[PAS_FE_SERIAL_LEN];
     uint8_t *body;
     size_t body_len, body_cap;
@@ -120,6 +121,12 @@ void pas_fe_completed(void *cls, struct MHD_Connection *connection, void **reque
     enum MHD_RequestTerminationCode code);
 /** The hub's done(): back to the HTTP thread. */
 void pas_fe_resume(struct pas_fe_call *call);
+
+/* ---- framing.c ---- */
+
+/** The headers leave no doubt where the request ends: BH_ERR_MALFORMED, check "request.framing". */
+BH_MUST_USE enum bh_err pas_fe_framing_check(
+    struct MHD_Connection *connection, const char *version, struct bh_diag *diag);
 
 /* ---- reply.c ---- */
 

@@ -217,19 +217,15 @@ tick(struct pas_fe *fe, struct pas_child *child, enum ending now)
     pas_fe_tls_sweep(fe->tls, (uint64_t)fe->config.request_timeout * 2000 + 10000);
 }
 
-/* A verifier is replaced at the parent's hands. An authority that talks nonsense is not this
- * process's to judge: it starts anew, with new channels. */
-static enum ending
-report_cuts(struct pas_fe *fe, struct pas_child *child, enum ending now)
+/* Verifiers are replaced at the parent's hands; the authority is not this process's to judge. */
+static void
+report_cuts(struct pas_fe *fe, struct pas_child *child)
 {
     uint64_t id;
 
-    while (pas_fe_hub_cut(fe->hub, &id)) {
-        if (PAS_LINK_ROLE(id) != PAS_VERIFIER)
-            return ENDS_BADLY;
-        pas_child_cut(child, id);
-    }
-    return now;
+    while (pas_fe_hub_cut(fe->hub, &id))
+        if (PAS_LINK_ROLE(id) == PAS_VERIFIER)
+            pas_child_cut(child, id);
 }
 
 static enum ending
@@ -250,7 +246,7 @@ loop(struct pas_fe *fe, struct pas_child *child)
                                                                                  : TICK_MS),
                 readable) != BH_OK)
             return ENDS_BADLY;
-        now = report_cuts(fe, child, now);
+        report_cuts(fe, child);
         if (readable[1])
             pas_fe_server_accept(fe);
         if (readable[2])

@@ -31,7 +31,7 @@ add_headers(const struct pas_fe_request *r, struct MHD_Response *response, unsig
                status < 400 ? r->route->cache : "no-store") &&
            (after == 0 || add(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds)) &&
            (r->allow == NULL || add(response, MHD_HTTP_HEADER_ALLOW, r->allow)) &&
-           (!atomic_load_explicit(&r->fe->draining, memory_order_relaxed) ||
+           ((!r->last && !atomic_load_explicit(&r->fe->draining, memory_order_relaxed)) ||
                add(response, MHD_HTTP_HEADER_CONNECTION, "close"));
 }
 

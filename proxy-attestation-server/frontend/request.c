@@ -90,10 +90,7 @@ check_headers(struct pas_fe_request *r)
     const char *length = header(r, MHD_HTTP_HEADER_CONTENT_LENGTH);
     const char *type = header(r, MHD_HTTP_HEADER_CONTENT_TYPE);
 
-    if (length != NULL && header(r, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL) {
-        (void)bh_refuse(&r->diag, BH_ERR_MALFORMED, "request.framing",
-            "Content-Length or Transfer-Encoding", "both", "the request's length is ambiguous");
-    } else if (length != NULL && (strlen(length) > 9 || strtol(length, NULL, 10) > BH_BODY_MAX)) {
+    if (length != NULL && (strlen(length) > 9 || strtol(length, NULL, 10) > BH_BODY_MAX)) {
         refuse_too_large(r, length);
     } else if (type != NULL && !is_json(type)) {
         (void)bh_refuse(&r->diag, BH_ERR_MALFORMED, "request.content_type", "application/json",
@@ -151,7 +148,8 @@ admit(struct pas_fe_request *r, const char *url)
 }
 
 static struct pas_fe_request *
-begin(struct pas_fe *fe, struct MHD_Connection *connection, const char *url, const char *method)
+begin(struct pas_fe *fe, struct MHD_Connection *connection, const char *url, const char *method,
+    const char *version)
 {
     struct pas_fe_connection *client = client_of(connection);
     struct pas_fe_request *r;
@@ -170,7 +168,9 @@ begin(struct pas_fe *fe, struct MHD_Connection *connection, const char *url, con
     (void)snprintf(r->id, sizeof(r->id), "%016llx", (unsigned long long)r->call.id);
     (void)snprintf(r->method, sizeof(r->method), "%.*s", (int)sizeof(r->method) - 1, method);
     atomic_fetch_add_explicit(&fe->metrics.in_flight, 1, memory_order_relaxed);
-    admit(r, url);
+    r->last = pas_fe_framing_check(connection, version, &r->diag) != BH_OK;
+    if (!r->last)
+        admit(r, url);
     return r;
 }
 
@@ -313,13 +313,13 @@ pas_fe_handle(void *cls, struct MHD_Connection *connection, const char *url, con
 {
     struct pas_fe_request *r = *request;
 
-    (void)version;
     if (r == NULL) {
-        if ((r = begin(cls, connection, url, method)) == NULL)
+        if ((r = begin(cls, connection, url, method, version)) == NULL)
             return MHD_NO;
         *request = r;
         /* Answered before the body is read, which closes the connection. */
-        return r->diag.err == BH_ERR_TOO_LARGE ? pas_fe_reply_problem(r, &r->diag, 0) : MHD_YES;
+        return r->last || r->diag.err == BH_ERR_TOO_LARGE ? pas_fe_reply_problem(r, &r->diag, 0)
+                                                          : MHD_YES;
     }
     if (*upload_data_size != 0) {
         const size_t len = *upload_data_size;

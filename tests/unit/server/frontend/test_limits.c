@@ -104,7 +104,51 @@ Test(limits, a_longer_body_in_chunks)
     bench_stop(&b);
 }
 
+/* Whatever could be read as another request is not: one answer, and the end of the connection. */
 Test(limits, framing_is_unambiguous)
+{
+    static const char smuggled[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char *const heads[] = {
+        "POST /v1/challenges HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n0\r\n\r\n",
+        "GET /v1/info HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n0\r\n\r\n",
+        "POST /v1/challenges HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: "
+        "40\r\n\r\n{}",
+        "POST /v1/challenges HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: "
+        "2\r\n\r\n{}",
+        "POST /v1/challenges HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+        "chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+        "POST /v1/challenges HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n",
+        "POST /v1/challenges HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+        "POST /v1/challenges HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n",
+        "POST /v1/challenges HTTP/1.1\r\nHost: x\r\nContent-Length : 40\r\n\r\n",
+        "POST /v1/challenges HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n 40\r\n\r\n",
+        "POST /v1/challenges HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n0\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: x\r\nX: a\rTransfer-Encoding: chunked\r\n\r\n",
+    };
+    struct bench b;
+
+    bench_start(&b, 1, "");
+    for (size_t i = 0; i < BH_COUNT(heads); i++) {
+        struct client c;
+
+        client_open(&c, b.port);
+        cr_assert(client_send(&c, heads[i], strlen(heads[i])));
+        (void)client_send(&c, smuggled, strlen(smuggled));
+        client_read(&c, &r, false);
+        cr_assert_eq(r.status, 400, "%zu: %u", i, r.status);
+        client_read(&c, &r, false);
+        cr_assert_eq(r.status, 0, "%zu: a second answer, %u", i, r.status);
+        client_vanish(&c);
+    }
+    cr_assert(silent(b.authority, 100));
+    bench_stop(&b);
+}
+
+Test(limits, framing_is_refused_by_name)
 {
     struct bench b;
     struct client c;
@@ -113,9 +157,10 @@ Test(limits, framing_is_unambiguous)
     client_open(&c, b.port);
     client_request(
         &c, "POST /v1/certificates", "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", NULL);
-    cr_assert(client_send(&c, "3\r\nabc\r\n0\r\n\r\n", 13));
+    (void)client_send(&c, "3\r\nabc\r\n0\r\n\r\n", 13);
     client_read(&c, &r, false);
-    cr_assert_eq(r.status, 400);
+    assert_problem(&r, 400, "malformed", "request.framing");
+    cr_assert_str_eq(reply_header(&r, "Connection"), "close");
     cr_assert(silent(b.verifiers[0], 100));
     client_vanish(&c);
     bench_stop(&b);
