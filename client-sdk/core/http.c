@@ -72,8 +72,9 @@ verify(X509_STORE_CTX *ctx, void *arg)
     (void)X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_SERVER);
     if (X509_verify_cert(ctx) != 1) {
         (void)bh_refuse(&http->refused, BH_ERR_NOT_AUTHENTIC, "server.chain",
-            "a chain to the given root", NULL, "the server's certificate: %s",
-            X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
+            "a chain to the given root",
+            X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)),
+            "the server's certificate does not hold");
         bh_hint(&http->refused, "is --root this server's ca/root.crt, and are both clocks right?");
         return 0;
     }

@@ -118,3 +118,25 @@ Test(ipc, bad_lengths_end_the_channel)
         bh_ipc_free(b);
     }
 }
+
+Test(ipc, what_cannot_be_sent)
+{
+    static uint8_t large[BH_IPC_MAX + 1];
+    struct bh_ipc *a = NULL;
+    int pair[2];
+    enum bh_err e = BH_OK;
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    cr_assert_eq(bh_ipc_new(pair[0], true, &a), BH_OK);
+    cr_expect_eq(bh_ipc_queue(a, 1, 1, bh_span(large, sizeof(large))), BH_ERR_TOO_LARGE);
+    cr_expect_eq(bh_ipc_send(a, 1, 1, bh_span(large, sizeof(large)), -1), BH_ERR_TOO_LARGE);
+    /* A peer that does not read is not waited for for ever. */
+    for (size_t i = 0; i < 1000 && e == BH_OK; i++)
+        e = bh_ipc_send(a, 1, i, bh_span(large, BH_IPC_MAX), -1);
+    cr_expect_eq(e, BH_ERR_OVERLOADED);
+    (void)close(pair[1]);
+    cr_expect_eq(bh_ipc_flush(a, NULL), BH_ERR_IO);
+    cr_expect_eq(bh_ipc_send(a, 1, 1, bh_span_none(), 0), BH_ERR_IO);
+    bh_ipc_free(a);
+    bh_ipc_free(NULL);
+}
