@@ -245,7 +245,7 @@ psa_decode(struct bh_span raw, const char *media_type, struct ev_report *report,
         return ev_arm_malformed(
             report, EV_PSA_SOURCE, PREFIX, "encoding", "at most 16384 bytes", "a larger token");
     if ((t = calloc(1, sizeof(*t))) == NULL)
-        return BH_ERR_NOMEM;
+        return ev_refuse(report, BH_ERR_NOMEM, "memory", PREFIX ".memory", "memory", "none", NULL);
     if (bh_cose_decode(
             raw, BH_COSE_FORM_TAGGED_SIGN1 | BH_COSE_FORM_TAGGED_MAC0, &t->cose, &diag) != BH_OK)
         e = ev_arm_malformed(report, EV_PSA_SOURCE, PREFIX, "encoding",
