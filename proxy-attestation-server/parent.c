@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -34,6 +35,29 @@ usage(FILE *to)
         "\n"
         "example: beachhead-server run --dir /var/lib/beachhead\n",
         to);
+}
+
+/* What is opened where standard error should be would get the log: a socket, the database. */
+static enum bh_err
+fill_standard_descriptors(struct bh_diag *diag)
+{
+    int fd;
+
+    do
+        if ((fd = open("/dev/null", O_RDWR)) < 0)
+            return bh_fail(diag, BH_ERR_IO, "/dev/null: %s", strerror(errno));
+    while (fd <= STDERR_FILENO);
+    (void)close(fd);
+    return BH_OK;
+}
+
+/* The parent holds the TLS key for frontends that it starts again. */
+static void
+forbid_core_dumps(void)
+{
+    const struct rlimit none = {0, 0};
+
+    (void)setrlimit(RLIMIT_CORE, &none);
 }
 
 static enum bh_err
@@ -150,7 +174,9 @@ set_up(struct pas_server *s, const char *dir, struct bh_diag *diag)
 {
     enum bh_err e;
 
-    if ((e = read_config(s, dir, diag)) != BH_OK || (e = take_lock(s, diag)) != BH_OK ||
+    forbid_core_dumps();
+    if ((e = fill_standard_descriptors(diag)) != BH_OK ||
+        (e = read_config(s, dir, diag)) != BH_OK || (e = take_lock(s, diag)) != BH_OK ||
         (e = pas_tls_read(s, diag)) != BH_OK ||
         (e = pas_snapshot_make(s, &s->snapshot_fd, diag)) != BH_OK ||
         (e = pas_listen(s, diag)) != BH_OK || (e = take_signals(s, diag)) != BH_OK)

@@ -5,6 +5,7 @@
 #include "support/server.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,6 +110,54 @@ Test(run, does_not_start_with_a_broken_policy)
     cr_assert_eq(run_again(server.home), 1);
     cr_assert(bh_test_server_logged(&server, 0, "start-refused", 1000));
     cr_assert(bh_test_server_logged(&server, 0, "policy/broken.json", 1000));
+}
+
+/* Started without standard descriptors: none of them may become a socket or the database, which
+ * would get the log. */
+Test(run, closed_standard_descriptors)
+{
+    char program[600], url[400];
+
+    (void)snprintf(program, sizeof(program), "%s/beachhead-server", BH_BIN_DIR);
+    (void)snprintf(url, sizeof(url), "%s/run/url", server.home);
+    if ((server.parent = fork()) == 0) {
+        for (int fd = 0; fd < 3; fd++)
+            (void)close(fd);
+        (void)execl(program, program, "run", "--dir", server.home, (char *)NULL);
+        _exit(99);
+    }
+    for (int turn = 0; turn < 500 && access(url, R_OK) != 0; turn++)
+        (void)usleep(20000);
+    bh_test_server_look(&server);
+    cr_assert_geq(server.len, 5);
+    for (size_t i = 0; i < server.len; i++) {
+        for (int fd = 0; fd < 3; fd++) {
+            char path[64], target[128] = "";
+
+            (void)snprintf(
+                path, sizeof(path), "/proc/%ld/fd/%d", (long)server.processes[i].pid, fd);
+            if (readlink(path, target, sizeof(target) - 1) < 0 && errno == EACCES)
+                continue; /* not for us to see */
+            cr_expect_str_eq(target, "/dev/null", "%s: %d", server.processes[i].role, fd);
+        }
+    }
+}
+
+/* The parent keeps the TLS key for frontends that it starts again. */
+Test(run, no_process_leaves_a_core)
+{
+    start();
+    for (size_t i = 0; i < server.len; i++) {
+        char path[64], line[128], most[32] = "";
+        FILE *limits;
+
+        (void)snprintf(path, sizeof(path), "/proc/%ld/limits", (long)server.processes[i].pid);
+        cr_assert_not_null(limits = fopen(path, "re"));
+        while (fgets(line, sizeof(line), limits) != NULL)
+            (void)sscanf(line, "Max core file size %*s %31s", most);
+        (void)fclose(limits);
+        cr_expect_str_eq(most, "0", "%s", server.processes[i].role);
+    }
 }
 
 Test(run, what_is_killed_is_started_again)
