@@ -3,6 +3,7 @@
 
 #include "core/binding.h"
 #include "core/cmw.h"
+#include "core/file.h"
 #include "core/json.h"
 #include "core/text.h"
 #include "core/x509.h"
@@ -12,7 +13,9 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#define SKIPPED 77
 #define TIMEOUT_MS 30000
 #define CHALLENGE_CAP 256
 #define REPLY_MAX (1024 * 1024)
@@ -23,6 +26,21 @@ bin_dir(void)
     const char *other = getenv("BH_BIN_DIR_OVERRIDE");
 
     return other != NULL && other[0] != '\0' ? other : BH_BIN_DIR;
+}
+
+void
+skip_without_programs(void)
+{
+    char path[600];
+
+    if (bh_path_join(path, sizeof(path), bin_dir(), "beachhead-server") == BH_OK &&
+        access(path, X_OK) == 0)
+        return;
+    (void)fprintf(stderr,
+        "\n*** SKIP: %s does not exist: the end-to-end tests of the release build are not run.\n"
+        "*** cmake --preset release && cmake --build --preset release\n\n",
+        path);
+    _exit(SKIPPED);
 }
 
 /* ---- devices ---- */

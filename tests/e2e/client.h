@@ -18,6 +18,8 @@
 
 /** BH_BIN_DIR_OVERRIDE of the environment, else the programs of this build. */
 const char *bin_dir(void);
+/** For a PRE_ALL hook: ends the test program as skipped, loudly, when there are no programs. */
+void skip_without_programs(void);
 
 struct client {
     struct agent_device *device;

@@ -5,6 +5,7 @@
 #include "core/json.h"
 
 #include <criterion/criterion.h>
+#include <criterion/hooks.h>
 
 #include <signal.h>
 #include <stdlib.h>
@@ -13,6 +14,12 @@
 
 #define FILE_MAX (1024 * 1024)
 #define LONG_MS 20000
+
+ReportHook(PRE_ALL)(struct criterion_test_set *tests)
+{
+    (void)tests;
+    skip_without_programs();
+}
 
 static void
 admit(struct own *o, struct client *c, const char *platform)

@@ -13,7 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SKIPPED 77
 #define POLICY_MAX 65536
 
 static struct bh_test_server server;
@@ -148,22 +147,6 @@ write_p384(void)
         W_P384, NULL);
     free(text);
     json_decref(policy);
-}
-
-/* Tests of the release binaries are of no use without them. */
-static void
-skip_without_programs(void)
-{
-    char path[600];
-
-    if (bh_path_join(path, sizeof(path), bin_dir(), "beachhead-server") == BH_OK &&
-        access(path, X_OK) == 0)
-        return;
-    (void)fprintf(stderr,
-        "\n*** SKIP: %s does not exist: the end-to-end tests of the release build are not run.\n"
-        "*** cmake --preset release && cmake --build --preset release\n\n",
-        path);
-    _exit(SKIPPED);
 }
 
 ReportHook(PRE_ALL)(struct criterion_test_set *tests)
