@@ -267,7 +267,10 @@ bh_input_read(const char *path, struct bh_input *ret_input, struct bh_diag *diag
     if (ret_input->len == 0)
         return bh_refuse(diag, BH_ERR_MALFORMED, "input",
             "evidence, certificate, request, EAR or policy", "an empty file", "%s is empty", path);
-    return recognise(ret_input, diag);
+    const enum bh_err recognised = recognise(ret_input, diag);
+    if (recognised != BH_OK)
+        bh_name_check(diag, "input");
+    return recognised;
 }
 
 void

@@ -204,6 +204,8 @@ bh_key_name(EVP_PKEY *key)
     char group[32];
     size_t len;
 
+    if (key == NULL)
+        return "unknown";
     switch (EVP_PKEY_get_base_id(key)) {
     case EVP_PKEY_ED25519:
         return "Ed25519";

@@ -44,7 +44,8 @@ BH_MUST_USE enum bh_err bh_spki_point(
 /** The reverse: SubjectPublicKeyInfo of a point of the named curve. */
 BH_MUST_USE enum bh_err bh_spki_from_point(
     const char *name, struct bh_span point, uint8_t *out, size_t cap, size_t *ret_len);
-/** "P-256", "P-384", "P-521", "Ed25519", "RSA-2048", ...; "unknown". */
+/** "P-256", "P-384", "P-521", "Ed25519", "RSA-2048", ...; "unknown", also for NULL, which is what
+ * an unreadable key in a certificate comes as. */
 const char *bh_key_name(EVP_PKEY *key);
 /** An EC public key from an uncompressed point (65, 97 or 133 bytes), checked to be on the curve.
  */

@@ -231,3 +231,9 @@ Test(binding, context_is_bounded)
         bh_binding(bh_span_none(), bh_span_none(), bh_span(context, 65), out), BH_ERR_TOO_LARGE);
     cr_assert_eq(bh_binding(bh_span_none(), bh_span_none(), bh_span(context, 64), out), BH_OK);
 }
+
+/* An unreadable key in a certificate comes as NULL. */
+Test(keys, name_of_none)
+{
+    cr_expect_str_eq(bh_key_name(NULL), "unknown");
+}
