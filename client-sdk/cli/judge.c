@@ -95,10 +95,30 @@ bh_print_warnings(const struct bh_trust_inputs *trust)
     }
 }
 
+/* Evidence that is recognised and then malformed: the failed check says whose form it broke. */
+static const char *
+platform_of_check(const char *check)
+{
+    for (const char *const *p = ev_platforms(); *p != NULL; p++) {
+        const size_t len = strlen(*p);
+        if (strncmp(check, *p, len) == 0 && check[len] == '.')
+            return *p;
+    }
+    return NULL;
+}
+
+static const char *
+platform_of(const struct bh_judgement *j)
+{
+    if (j->ev != NULL)
+        return ev_platform(j->ev);
+    return j->later != NULL ? j->later : platform_of_check(j->report.diag.check);
+}
+
 json_t *
 bh_judgement_json(const struct bh_judgement *j, const struct bh_trust_inputs *trust)
 {
-    const char *platform = j->ev == NULL ? j->later : ev_platform(j->ev);
+    const char *platform = platform_of(j);
     const bool unknown = platform == NULL && j->result == BH_ERR_UNSUPPORTED && !j->enveloped;
     json_t *doc =
         json_pack("{s:s,s:s?}", "kind", unknown ? "unknown" : "evidence", "platform", platform);
