@@ -169,8 +169,7 @@ has_complaint(struct pas_server *s, struct pas_proc *p, const struct bh_ipc_msg 
 static bool
 may_cut(enum pas_role by, enum pas_role peer)
 {
-    return by == PAS_AUTHORITY ? peer != PAS_AUTHORITY
-                               : by == PAS_FRONTEND && peer == PAS_VERIFIER;
+    return by == PAS_AUTHORITY ? peer != PAS_AUTHORITY : by == PAS_FRONTEND && peer == PAS_VERIFIER;
 }
 
 /* A process without a channel that it needs would live on, and be of no use. */

@@ -348,8 +348,7 @@ flush(struct pas_fe_hub *hub, struct pas_fe_peer *peer)
 }
 
 static size_t
-collect(
-    struct pas_fe_hub *hub, struct pollfd *polled, struct pas_fe_peer **peers, bool *ret_unread)
+collect(struct pas_fe_hub *hub, struct pollfd *polled, struct pas_fe_peer **peers, bool *ret_unread)
 {
     size_t n = 0;
 

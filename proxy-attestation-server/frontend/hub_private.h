@@ -36,7 +36,7 @@ struct pas_fe_hub {
     int wake; /* eventfd: output waits, or a peer is broken */
     struct pas_fe_peer peers[PEERS_MAX];
     size_t cut_len;
-    uint64_t cut[PEERS_MAX]; /* whose channel was closed for what they did; for the parent */
+    uint64_t cut[PEERS_MAX];   /* whose channel was closed for what they did; for the parent */
     struct pas_fe_calls calls; /* oldest first */
     struct pas_fe_calls queue; /* for a verifier, oldest first */
     size_t calls_len, queue_len;
