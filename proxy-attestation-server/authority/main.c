@@ -205,6 +205,34 @@ clean(struct pas_authority *a, int64_t ms)
     a->clean_due = ms + (more ? CLEAN_AGAIN_MS : CLEAN_EVERY_MS);
 }
 
+/*
+ * The clock went back behind spent challenges that are not on record any more. No challenge of that
+ * time can be told from a used one, so all of them end with their key.
+ */
+static void
+renew_challenges(struct pas_authority *a)
+{
+    uint8_t key[PAS_CHALLENGE_KEY_LEN];
+    struct bh_diag why = {0}, diag = {0};
+    enum bh_err e;
+
+    if (a->now > pas_store_forgotten(a->store))
+        return;
+    (void)bh_refuse(&why, BH_ERR_INTERNAL, "server.clock", NULL, NULL,
+        "the clock went back by more than an hour: challenges that were handed out are void");
+    bh_hint(&why, "certificates issued meanwhile may begin in the future; keep the clock in step");
+    bh_log_diag(BH_LOG_WARNING, "challenges-renewed", &why);
+    if ((e = pas_store_secret_renew(a->store, "challenge", key, sizeof(key), &diag)) == BH_OK) {
+        pas_challenges_clear(&a->challenges);
+        e = pas_challenges_init(&a->challenges, key, &diag);
+    }
+    OPENSSL_cleanse(key, sizeof(key));
+    if (e != BH_OK) {
+        bh_log_diag(BH_LOG_ERROR, "challenges-not-renewed", &diag);
+        a->count.store_errors++;
+    }
+}
+
 static void
 run_timers(struct pas_authority *a)
 {
@@ -273,6 +301,7 @@ one_round(struct pas_authority *a, struct bh_diag *diag)
     if (ppoll(p, 1 + len, &wait, NULL) < 0)
         return errno == EINTR ? BH_OK : bh_fail(diag, BH_ERR_INTERNAL, "poll: %s", strerror(errno));
     a->now = bh_time_now();
+    renew_challenges(a);
     /* First, so that a replaced peer is there for what the others ask now. */
     if (p[0].revents != 0)
         e = serve_control(a, diag);

@@ -255,7 +255,7 @@ pas_store_open(const char *store_dir, struct pas_store **ret_store, struct bh_di
 {
     char path[PATH_SIZE];
     struct pas_store *store = NULL;
-    uint8_t seeded;
+    uint8_t seeded, unused[PAS_STORE_HASH_LEN];
     enum bh_err e;
 
     if ((e = store_path(store_dir, "state.db", path, diag)) != BH_OK ||
@@ -268,7 +268,8 @@ pas_store_open(const char *store_dir, struct pas_store **ret_store, struct bh_di
              "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA foreign_keys=OFF;"
              "PRAGMA journal_size_limit=16777216; PRAGMA cache_size=-4096;",
              "be opened", diag)) != BH_OK ||
-        (e = pas_sql_prepare(store, diag)) != BH_OK)
+        (e = pas_sql_prepare(store, diag)) != BH_OK ||
+        (e = pas_sql_get_meta(store, "forgotten", unused, &store->forgotten, diag)) != BH_OK)
         goto out;
     /* Seeds SQLite's generator from a device that is out of reach once confined. */
     sqlite3_randomness(sizeof(seeded), &seeded);

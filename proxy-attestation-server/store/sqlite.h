@@ -26,9 +26,11 @@ enum statement {
     ST_GET_POLICY,
     ST_GET_SECRET,
     ST_PUT_SECRET,
+    ST_RENEW_SECRET,
     ST_STATS,
     ST_CLEAN_CERTIFICATES,
     ST_SPENT_BOUND,
+    ST_SPENT_LAST,
     ST_CLEAN_SPENT,
     ST_CLEAN_REFUSALS,
     ST_STATEMENTS,
@@ -41,6 +43,7 @@ struct pas_store {
     bool failed;        /* the last transaction was not committed */
     struct bh_diag why; /* the first failure inside the open transaction */
     int64_t import;     /* generation of the import under way */
+    int64_t forgotten;  /* the latest expiry among spent challenges that were dropped */
 };
 
 /** The text of each statement, and the schema they are for (sqlite_schema.c). */
@@ -70,6 +73,11 @@ BH_MUST_USE enum bh_err pas_sql_row(struct pas_store *store, enum statement whic
 void pas_sql_reset(struct pas_store *store, enum statement which);
 /** A column's bytes, borrowed until the reset. */
 struct bh_span pas_sql_column(sqlite3_stmt *st, int at);
+/** A row of meta; the number is 0 and the digest zero when there is none. */
+BH_MUST_USE enum bh_err pas_sql_get_meta(struct pas_store *store, const char *name,
+    uint8_t ret_digest[PAS_STORE_HASH_LEN], int64_t *ret_number, struct bh_diag *diag);
+BH_MUST_USE enum bh_err pas_sql_put_meta(struct pas_store *store, const char *name,
+    const uint8_t digest[PAS_STORE_HASH_LEN], int64_t number, struct bh_diag *diag);
 /** A put outside a transaction is a mistake of the caller's. */
 BH_MUST_USE enum bh_err pas_sql_inside(const struct pas_store *store, struct bh_diag *diag);
 

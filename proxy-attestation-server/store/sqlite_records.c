@@ -121,6 +121,14 @@ used(struct bh_diag *diag)
     return e;
 }
 
+/* When the clock goes back, a challenge may be valid again whose record was dropped while it was
+ * ahead: what is not newer than the last dropped one may have been used. */
+static bool
+is_forgotten(const struct pas_store *store, int64_t expires_at)
+{
+    return expires_at <= store->forgotten;
+}
+
 enum bh_err
 pas_store_spend(struct pas_store *store, int64_t expires_at, const uint8_t hash[PAS_STORE_HASH_LEN],
     struct bh_diag *diag)
@@ -130,6 +138,8 @@ pas_store_spend(struct pas_store *store, int64_t expires_at, const uint8_t hash[
 
     if (e != BH_OK)
         return e;
+    if (is_forgotten(store, expires_at))
+        return used(diag);
     (void)sqlite3_bind_int64(st, 1, expires_at);
     pas_sql_bind_blob(st, 2, bh_span(hash, PAS_STORE_HASH_LEN));
     if ((e = pas_sql_run(store, ST_SPEND, "record a spent challenge", diag)) != BH_OK)
@@ -145,6 +155,8 @@ pas_store_unspent(struct pas_store *store, int64_t expires_at,
     enum bh_err e;
     bool row;
 
+    if (is_forgotten(store, expires_at))
+        return used(diag);
     (void)sqlite3_bind_int64(st, 1, expires_at);
     pas_sql_bind_blob(st, 2, bh_span(hash, PAS_STORE_HASH_LEN));
     e = pas_sql_row(store, ST_IS_SPENT, &row, "look up a challenge", diag);
@@ -211,9 +223,8 @@ out:
     return e;
 }
 
-/* A row of meta; the number is 0 and the digest zero when there is none. */
-static enum bh_err
-get_meta(struct pas_store *store, const char *name, uint8_t ret_digest[PAS_STORE_HASH_LEN],
+enum bh_err
+pas_sql_get_meta(struct pas_store *store, const char *name, uint8_t ret_digest[PAS_STORE_HASH_LEN],
     int64_t *ret_number, struct bh_diag *diag)
 {
     sqlite3_stmt *st = store->st[ST_GET_META];
@@ -231,9 +242,9 @@ get_meta(struct pas_store *store, const char *name, uint8_t ret_digest[PAS_STORE
     return e;
 }
 
-static enum bh_err
-put_meta(struct pas_store *store, const char *name, const uint8_t digest[PAS_STORE_HASH_LEN],
-    int64_t number, struct bh_diag *diag)
+enum bh_err
+pas_sql_put_meta(struct pas_store *store, const char *name,
+    const uint8_t digest[PAS_STORE_HASH_LEN], int64_t number, struct bh_diag *diag)
 {
     sqlite3_stmt *st = store->st[ST_PUT_META];
 
@@ -249,7 +260,8 @@ pas_store_endorse_start(struct pas_store *store, struct bh_diag *diag)
     uint8_t unused[PAS_STORE_HASH_LEN];
     enum bh_err e = pas_sql_inside(store, diag);
 
-    if (e != BH_OK || (e = get_meta(store, "import", unused, &store->import, diag)) != BH_OK)
+    if (e != BH_OK ||
+        (e = pas_sql_get_meta(store, "import", unused, &store->import, diag)) != BH_OK)
         return e;
     store->import++;
     return BH_OK;
@@ -294,16 +306,16 @@ pas_store_endorse_finish(
     if (e == BH_OK)
         count = sqlite3_column_int64(store->st[ST_COUNT_ENDORSED], 0);
     pas_sql_reset(store, ST_COUNT_ENDORSED);
-    if (e != BH_OK || (e = put_meta(store, "import", none, store->import, diag)) != BH_OK)
+    if (e != BH_OK || (e = pas_sql_put_meta(store, "import", none, store->import, diag)) != BH_OK)
         return e;
-    return put_meta(store, "endorsed", source, count, diag);
+    return pas_sql_put_meta(store, "endorsed", source, count, diag);
 }
 
 enum bh_err
 pas_store_endorsed(struct pas_store *store, uint8_t ret_source[PAS_STORE_HASH_LEN],
     int64_t *ret_count, struct bh_diag *diag)
 {
-    return get_meta(store, "endorsed", ret_source, ret_count, diag);
+    return pas_sql_get_meta(store, "endorsed", ret_source, ret_count, diag);
 }
 
 /* ---- policies ---- */
@@ -411,5 +423,35 @@ pas_store_secret(
         e = bh_refuse(diag, BH_ERR_IO, "store", NULL, NULL, "the secret %s was not kept", name);
 out:
     OPENSSL_cleanse(fresh, sizeof(fresh));
+    return e;
+}
+
+int64_t
+pas_store_forgotten(const struct pas_store *store)
+{
+    return store->forgotten;
+}
+
+enum bh_err
+pas_store_secret_renew(
+    struct pas_store *store, const char *name, uint8_t *out, size_t len, struct bh_diag *diag)
+{
+    const uint8_t *none = (const uint8_t *)zero_digest;
+    sqlite3_stmt *st = store->st[ST_RENEW_SECRET];
+    enum bh_err e;
+
+    if ((e = bh_random(out, len)) != BH_OK)
+        return bh_fail(diag, e, "no randomness for the secret %s", name);
+    if ((e = pas_store_begin(store, diag)) != BH_OK)
+        return e;
+    pas_sql_bind_text(st, 1, bh_span_str(name));
+    pas_sql_bind_blob(st, 2, bh_span(out, len));
+    if ((e = pas_sql_run(store, ST_RENEW_SECRET, "keep a secret", diag)) != BH_OK ||
+        (e = pas_sql_put_meta(store, "forgotten", none, 0, diag)) != BH_OK) {
+        pas_store_rollback(store);
+        return e;
+    }
+    if ((e = pas_store_commit(store, diag)) == BH_OK)
+        store->forgotten = 0;
     return e;
 }

@@ -62,6 +62,8 @@ const char *const pas_sql[ST_STATEMENTS] = {
     [ST_GET_POLICY] = "SELECT canonical FROM policy WHERE digest = ?",
     [ST_GET_SECRET] = "SELECT value FROM secret WHERE name = ?",
     [ST_PUT_SECRET] = "INSERT INTO secret(name, value) VALUES(?,?) ON CONFLICT DO NOTHING",
+    [ST_RENEW_SECRET] = "INSERT INTO secret(name, value) VALUES(?,?) ON CONFLICT(name) DO UPDATE"
+                        " SET value = excluded.value",
     [ST_STATS] =
         "SELECT coalesce((SELECT max(id) FROM certificate) - (SELECT min(id) FROM certificate)"
         " + 1, 0), coalesce((SELECT max(id) FROM refusal) - (SELECT min(id) FROM refusal)"
@@ -70,6 +72,8 @@ const char *const pas_sql[ST_STATEMENTS] = {
                               " WHERE not_after < ?1 ORDER BY not_after LIMIT ?2)",
     [ST_SPENT_BOUND] = "SELECT expires_at, hash FROM spent WHERE expires_at < ?1"
                        " ORDER BY expires_at, hash LIMIT 1 OFFSET ?2",
+    [ST_SPENT_LAST] =
+        "SELECT coalesce(max(expires_at), 0) FROM spent WHERE (expires_at, hash) < (?1, ?2)",
     [ST_CLEAN_SPENT] = "DELETE FROM spent WHERE (expires_at, hash) < (?1, ?2)",
     /* Only the oldest rows are looked at: ids grow with time. */
     [ST_CLEAN_REFUSALS] =

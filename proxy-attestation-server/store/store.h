@@ -150,6 +150,13 @@ BH_MUST_USE enum bh_err pas_store_policy(struct pas_store *store,
  * ever after. Outside a transaction. A stored one of another length is BH_ERR_IO. */
 BH_MUST_USE enum bh_err pas_store_secret(
     struct pas_store *store, const char *name, uint8_t *out, size_t len, struct bh_diag *diag);
+/** The latest expiry among spent challenges whose records were dropped: nothing is known of those
+ * that expire no later. It lies ahead of the clock only when that went back. */
+int64_t pas_store_forgotten(const struct pas_store *store);
+/** Replace the secret that makes challenges: those of before are worth nothing, so that nothing has
+ * to be known of them. */
+BH_MUST_USE enum bh_err pas_store_secret_renew(
+    struct pas_store *store, const char *name, uint8_t *out, size_t len, struct bh_diag *diag);
 
 /* ---- upkeep ---- */
 
@@ -164,8 +171,9 @@ BH_MUST_USE enum bh_err pas_store_stats(
 /**
  * One bounded step of clean-up in a transaction of its own, for a timer: at most about @p rows of
  * each of certificates and refusals that ended more than @p retention seconds ago, challenges that
- * expired more than PAS_STORE_SPENT_KEEP ago, and refusals beyond PAS_STORE_REFUSALS_MAX. @p
- * ret_more: call again soon.
+ * expired more than PAS_STORE_SPENT_KEEP ago (a challenge that expires no later than one of those
+ * counts as spent from then on, whatever the clock does), and refusals beyond
+ * PAS_STORE_REFUSALS_MAX. @p ret_more: call again soon.
  */
 BH_MUST_USE enum bh_err pas_store_clean(struct pas_store *store, int64_t now, int64_t retention,
     unsigned rows, bool *ret_more, struct bh_diag *diag);

@@ -330,3 +330,21 @@ Test(authority_issue, full_disk)
     reply_clear(&reply);
     cr_assert_eq(world_metric(&w, "certificates_stored"), 2);
 }
+
+/* Nothing is known of the challenges that the clock makes valid again: they end with their key, and
+ * the service goes on with another. */
+Test(authority_issue, clock_went_back)
+{
+    const struct world_options o = {.clock_went_back = true};
+    struct reply reply;
+    struct pas_issue m;
+    uint64_t id;
+
+    world_start(&w, &o);
+    world_enrol(&w, NULL);
+    cr_assert_eq(pas_challenge_mint(&w.challenges, bh_time_now(), 60, w.challenge, NULL), BH_OK);
+    world_issue(&w, &m);
+    id = world_send_issue(&w, &m, false);
+    world_answer(&w, id, &reply);
+    reply_is_problem(&reply, 403, "challenge-invalid", "challenge.mac");
+}

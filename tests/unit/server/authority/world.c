@@ -105,6 +105,25 @@ share_challenge_key(struct world *w)
     pas_store_close(store);
 }
 
+static void
+forget_tomorrow(struct world *w)
+{
+    static const uint8_t hash[PAS_STORE_HASH_LEN] = {7};
+    const int64_t tomorrow = bh_time_now() + 86400;
+    struct pas_store *store = NULL;
+    bool more = true;
+    char path[300];
+
+    (void)snprintf(path, sizeof(path), "%s/store", w->dir);
+    cr_assert_eq(pas_store_open(path, &store, NULL), BH_OK);
+    cr_assert_eq(pas_store_begin(store, NULL), BH_OK);
+    cr_assert_eq(pas_store_spend(store, tomorrow, hash, NULL), BH_OK);
+    cr_assert_eq(pas_store_commit(store, NULL), BH_OK);
+    cr_assert_eq(pas_store_clean(store, tomorrow + 86400, 86400, 10, &more, NULL), BH_OK);
+    cr_assert_eq(pas_store_forgotten(store), tomorrow);
+    pas_store_close(store);
+}
+
 void
 world_start(struct world *w, const struct world_options *options)
 {
@@ -119,6 +138,8 @@ world_start(struct world *w, const struct world_options *options)
     folder_make(w->dir, o->issuer_days != 0 ? o->issuer_days : 365);
     configure(w, o);
     share_challenge_key(w);
+    if (o->clock_went_back)
+        forget_tomorrow(w);
     w->next_id = 0xabcdef0000000001;
     w->generation = WORLD_GENERATION;
     cr_assert_eq(bh_key_generate("P-256", &key, NULL), BH_OK);

@@ -39,6 +39,7 @@ struct world_options {
     const char *profile;    /* "certificate" of the policy */
     const char *endorsed;   /* the file endorsed/devices.json */
     bool unconfined_policy; /* send no snapshot */
+    bool clock_went_back;   /* a challenge of tomorrow was spent, and is not on record any more */
 };
 
 struct reply { /* an ANSWER */

@@ -240,7 +240,7 @@ Test(store, retention)
     cr_assert_eq(stats.refusals, 26);
 
     cr_assert_eq(clean(NOW + 3600 + 121, 86400, 10), 3, "25 challenges, 10 a step");
-    OK(pas_store_unspent(store, NOW + 120, hash_of(3), &diag));
+    OK(pas_store_unspent(store, NOW + 121, hash_of(3), &diag));
     OK(pas_store_certificate(store, record_of(3, NOW).serial, &out, &storage, &diag));
     free(storage);
 
@@ -254,6 +254,47 @@ Test(store, retention)
     OK(pas_store_stats(store, &stats, &diag));
     cr_assert_eq(stats.certificates, 1);
     cr_assert_eq(stats.refusals, 1);
+}
+
+/* The clock leaps ahead, the clean-up drops a spent challenge, the clock comes back: its MAC and
+ * expiry are good again, but it was used. Also after a restart. */
+Test(store, clocks_that_go_back_do_not_unspend)
+{
+    OK(put_one(store, 5, NOW, &diag));
+    cr_assert_eq(clean(NOW + 30 * 86400, 365 * 86400, 10), 1);
+    for (int turn = 0; turn < 2; turn++) {
+        REFUSED(pas_store_unspent(store, NOW + 120, hash_of(5), &diag), BH_ERR_CHALLENGE_USED,
+            "challenge.single_use");
+        OK(pas_store_begin(store, &diag));
+        REFUSED(pas_store_spend(store, NOW + 120, hash_of(5), &diag), BH_ERR_CHALLENGE_USED,
+            "challenge.single_use");
+        /* Younger ones are not concerned. */
+        OK(pas_store_spend(store, NOW + 121, hash_of(6), &diag));
+        pas_store_rollback(store);
+        pas_store_close(store);
+        OK(pas_store_open(folder_store(folder), &store, &diag));
+        cr_assert_eq(pas_store_forgotten(store), NOW + 120);
+    }
+}
+
+/* With the key that made them, the challenges of before are void, and need no record. */
+Test(store, a_renewed_secret_begins_anew)
+{
+    uint8_t before[32], renewed[32], after[32];
+
+    OK(pas_store_secret(store, "challenge", before, sizeof(before), &diag));
+    OK(put_one(store, 5, NOW, &diag));
+    cr_assert_eq(clean(NOW + 30 * 86400, 365 * 86400, 10), 1);
+    OK(pas_store_secret_renew(store, "challenge", renewed, sizeof(renewed), &diag));
+    cr_assert_arr_neq(renewed, before, sizeof(before));
+    for (int turn = 0; turn < 2; turn++) {
+        OK(pas_store_secret(store, "challenge", after, sizeof(after), &diag));
+        cr_assert_arr_eq(after, renewed, sizeof(after));
+        cr_assert_eq(pas_store_forgotten(store), 0);
+        OK(pas_store_unspent(store, NOW + 120, hash_of(6), &diag));
+        pas_store_close(store);
+        OK(pas_store_open(folder_store(folder), &store, &diag));
+    }
 }
 
 Test(store, refusals_are_bounded)
