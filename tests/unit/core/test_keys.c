@@ -237,3 +237,70 @@ Test(keys, name_of_none)
 {
     cr_expect_str_eq(bh_key_name(NULL), "unknown");
 }
+
+Test(keys, names_of_other_kinds)
+{
+    static const struct {
+        const char *type;
+        int bits;
+        const char *name;
+    } kinds[] = {{"RSA", 1024, "RSA-1024"}, {"RSA", 2048, "RSA-2048"}, {"RSA", 1536, "RSA"},
+        {"ED448", 0, "Ed448"}, {"EC", 0, "EC"}, {"X25519", 0, "unknown"}};
+
+    for (size_t i = 0; i < BH_COUNT(kinds); i++) {
+        EVP_PKEY *key =
+            kinds[i].bits > 0 ? EVP_PKEY_Q_keygen(NULL, NULL, kinds[i].type, (size_t)kinds[i].bits)
+            : strcmp(kinds[i].type, "EC") == 0 ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", "secp256k1")
+                                               : EVP_PKEY_Q_keygen(NULL, NULL, kinds[i].type);
+        cr_assert_not_null(key, "%s", kinds[i].type);
+        cr_expect_str_eq(bh_key_name(key), kinds[i].name);
+        EVP_PKEY_free(key);
+    }
+}
+
+Test(keys, what_does_not_fit_or_exist)
+{
+    char long_passphrase[1100], *pem = NULL;
+    struct bh_diag diag = {0};
+    uint8_t out[40], point[65] = {4};
+    EVP_PKEY *key = NULL, *none = NULL;
+    size_t len = 0;
+
+    cr_assert_eq(bh_key_generate("P-256", &key, NULL), BH_OK);
+    cr_expect_eq(bh_spki_encode(key, out, sizeof(out), &len, &diag), BH_ERR_TOO_LARGE);
+    cr_expect_neq(bh_spki_from_point("P-256", bh_span(point, 65), out, sizeof(out), &len), BH_OK);
+    cr_expect_neq(bh_spki_from_point("P-256", bh_span(point, 64), out, sizeof(out), &len), BH_OK);
+    cr_expect_neq(bh_spki_from_point("P-257", bh_span(point, 65), out, sizeof(out), &len), BH_OK);
+    bh_diag_clear(&diag);
+    cr_expect_eq(bh_key_generate("P-257", &none, &diag), BH_ERR_INTERNAL);
+    cr_expect_str_neq(diag.detail, "");
+    /* Zero is no point of the curve. */
+    cr_expect_neq(bh_ec_point_decode(bh_span(point, 65), &none, NULL), BH_OK);
+    cr_expect_neq(bh_ec_point_decode(bh_span(point, 64), &none, NULL), BH_OK);
+    cr_expect_null(none);
+    memset(long_passphrase, 'x', sizeof(long_passphrase) - 1);
+    long_passphrase[sizeof(long_passphrase) - 1] = '\0';
+    bh_diag_clear(&diag);
+    cr_expect_eq(bh_key_to_pem(key, long_passphrase, &pem, &diag), BH_ERR_INTERNAL);
+    cr_expect_null(pem);
+    EVP_PKEY_free(key);
+}
+
+Test(keys, certificates_that_do_not_read)
+{
+    static uint8_t large[BH_CERT_MAX + 1];
+    struct bh_diag diag = {0};
+    X509 *cert = NULL;
+    size_t n = 0;
+
+    cr_expect_eq(bh_x509_der(bh_span(large, sizeof(large)), &cert, &diag), BH_ERR_MALFORMED);
+    cr_expect_eq(bh_x509_der(bh_span_none(), &cert, NULL), BH_ERR_MALFORMED);
+    cr_expect_eq(bh_x509_der(bh_span(large, 10), &cert, NULL), BH_ERR_MALFORMED);
+    cr_expect_eq(bh_x509_pem(bh_span_str("-----BEGIN CERTIFICATE-----\n!"), &cert, 1, &n, NULL),
+        BH_ERR_MALFORMED);
+    cr_expect_eq(
+        bh_x509_pem(bh_span_str("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"), &cert,
+            1, &n, NULL),
+        BH_ERR_MALFORMED);
+    cr_expect_null(cert);
+}
