@@ -21,6 +21,7 @@
 #define PAS_PENDING_BUCKETS 1024
 #define PAS_BATCH_MAX 256 /* issuances of one transaction */
 #define PAS_REFUSALS_BATCH 256
+#define PAS_REFUSALS_PER_S 4096 /* recorded; clean-up keeps pace with more than twice as many */
 #define PAS_POLICIES_MAX 100000
 #define PAS_CODES 32
 
@@ -113,6 +114,8 @@ struct pas_authority {
         char workload[64], platform[BH_EAR_PLATFORM_MAX], peer[65], request_id[33];
         struct bh_diag diag;
     } refusals[PAS_REFUSALS_BATCH];
+    int64_t refusals_second; /* of the clock, with how many were queued in it */
+    unsigned refusals_in_second;
     int64_t refusals_due, clean_due; /* milliseconds, monotonic */
 
     bool draining;

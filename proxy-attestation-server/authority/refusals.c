@@ -43,12 +43,27 @@ cut(char *out, size_t size, struct bh_span text)
     (void)snprintf(out, size, "%.*s", (int)text.len, text.len > 0 ? (const char *)text.ptr : "");
 }
 
+/* A verifier can send more than the disk should take: what is beyond is counted only. */
+static bool
+may_record(struct pas_authority *a)
+{
+    if (a->now != a->refusals_second) {
+        a->refusals_second = a->now;
+        a->refusals_in_second = 0;
+    }
+    return a->refusals_in_second++ < PAS_REFUSALS_PER_S;
+}
+
 void
 pas_refusal_queue(struct pas_authority *a, const struct pas_refusal *r)
 {
     struct pas_refused *q;
 
     count(a, r->diag.err);
+    if (!may_record(a)) {
+        a->count.refusals_dropped++;
+        return;
+    }
     if (a->refusals_len == PAS_REFUSALS_BATCH)
         pas_refusals_flush(a);
     if (a->refusals_len == PAS_REFUSALS_BATCH) {

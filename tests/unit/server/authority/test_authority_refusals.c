@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static struct world w;
 static struct pas_issue m;
@@ -192,4 +193,31 @@ Test(authority_refusals, recorded)
     cr_assert_eq(pas_store_stats(store, &stats, NULL), BH_OK);
     cr_assert_eq(stats.refusals, 302);
     pas_store_close(store);
+}
+
+/* A verifier that floods the record is counted, and the disk does not pay for it. */
+Test(authority_refusals, flood)
+{
+    static const long sent = 40000;
+    struct pas_refusal r = {.request_id = bh_span_str("0123456789abcdef")};
+    const int64_t began = bh_time_now();
+    struct bh_span payload;
+    struct bh_writer out;
+    uint8_t buf[4096];
+
+    begin(NULL);
+    (void)bh_refuse(&r.diag, BH_ERR_NOT_AUTHENTIC, "psa.signature", "a", "b", "no");
+    bh_writer_init(&out, buf, sizeof(buf));
+    pas_refusal_encode(&out, &r);
+    cr_assert_eq(bh_writer_end(&out, &payload), BH_OK);
+    for (long i = 0; i < sent; i++)
+        world_send(&w, w.verifier, PAS_REFUSAL, (uint64_t)i, payload.ptr, payload.len);
+    while (world_metric(&w, "refused_total{code=\"evidence-not-authentic\"}") < sent)
+        (void)usleep(10000);
+    const long dropped = world_metric(&w, "refusals_dropped_total");
+    const long seconds = (long)(bh_time_now() - began) + 1;
+
+    cr_assert_geq(dropped, sent - 4096 * seconds, "%ld dropped in %ld s", dropped, seconds);
+    cr_assert_lt(dropped, sent);
+    world_enrol(&w, NULL);
 }
