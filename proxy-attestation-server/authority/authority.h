@@ -44,6 +44,7 @@ struct pas_pending {
     uint64_t request; /* the id towards the frontend */
     bool result;      /* RESULT: an EAR for an appraisal, no certificate */
     bool with_signer;
+    int64_t sent_us;                  /* to the signer, monotonic */
     uint8_t hash[PAS_STORE_HASH_LEN]; /* SHA-256 of the challenge */
     int64_t challenge_expires_at;
     uint8_t serial[PAS_STORE_SERIAL_LEN];
@@ -116,7 +117,7 @@ struct pas_authority {
     } refusals[PAS_REFUSALS_BATCH];
     int64_t refusals_second; /* of the clock, with how many were queued in it */
     unsigned refusals_in_second;
-    int64_t refusals_due, clean_due; /* milliseconds, monotonic */
+    int64_t refusals_due, clean_due, signer_due; /* milliseconds, monotonic */
 
     bool draining;
     int64_t drain_until;
@@ -197,6 +198,9 @@ int64_t pas_batch_wait_us(const struct pas_authority *a);
 void pas_batch_commit(struct pas_authority *a);
 /** 500 to everything that waits for the signer. */
 void pas_signer_lost(struct pas_authority *a);
+/** Give up a signer that has not answered a request for too long; called once everything that it
+ * sent was read. */
+void pas_signer_check(struct pas_authority *a);
 /** Microseconds of the monotonic clock. */
 int64_t pas_clock_us(void);
 
@@ -238,6 +242,8 @@ BH_MUST_USE enum bh_err pas_peer_link(
 /** The peer is being replaced. */
 void pas_peer_unlink(struct pas_authority *a, uint64_t id);
 void pas_peer_close(struct pas_authority *a, struct pas_link *link);
+/** Close the channel with the next flush, and have the parent replace the peer. */
+void pas_peer_give_up(struct pas_authority *a, struct pas_link *link);
 /** Read and handle everything that the peer has sent. */
 void pas_peer_serve(struct pas_authority *a, struct pas_link *link);
 void pas_peers_flush(struct pas_authority *a);

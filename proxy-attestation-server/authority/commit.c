@@ -12,6 +12,8 @@
 
 #include <stdlib.h>
 
+#define SIGNER_PATIENCE_US INT64_C(5000000) /* clients wait for ten seconds at most */
+
 static void
 refuse(struct pas_authority *a, const struct pas_pending *p, const struct bh_diag *diag)
 {
@@ -95,6 +97,25 @@ pas_signer_lost(struct pas_authority *a)
         if (a->slots[i] != NULL && a->slots[i]->with_signer)
             fail_one(a, a->slots[i], BH_ERR_INTERNAL, "server.signer",
                 "the signer went away before it signed");
+}
+
+void
+pas_signer_check(struct pas_authority *a)
+{
+    const int64_t before = pas_clock_us() - SIGNER_PATIENCE_US;
+    struct bh_diag diag = {0};
+    bool hangs = false;
+
+    if (a->signer == NULL || a->signer->unread || a->signer->dead)
+        return;
+    for (size_t i = 0; a->pending_len > 0 && i < PAS_PENDING_MAX && !hangs; i++)
+        hangs = a->slots[i] != NULL && a->slots[i]->with_signer && a->slots[i]->sent_us < before;
+    if (!hangs)
+        return;
+    (void)bh_refuse(&diag, BH_ERR_INTERNAL, "server.signer", "an answer within 5 s", "none",
+        "the signer does not answer; it is replaced");
+    bh_log_diag(BH_LOG_ERROR, "signer-hangs", &diag);
+    pas_peer_give_up(a, a->signer);
 }
 
 /* ---- the transaction ---- */

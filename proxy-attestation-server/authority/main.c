@@ -18,6 +18,7 @@
 #include <openssl/crypto.h>
 
 #define REFUSALS_EVERY_MS 1000
+#define SIGNER_EVERY_MS 1000
 #define CLEAN_EVERY_MS 60000
 #define CLEAN_AGAIN_MS 50 /* while there is more to clean */
 #define CLEAN_ROWS 512
@@ -246,6 +247,10 @@ run_timers(struct pas_authority *a)
         pas_refusals_flush(a);
         a->refusals_due = 0;
     }
+    if (a->pending_len > 0 && ms >= a->signer_due) {
+        pas_signer_check(a);
+        a->signer_due = ms + SIGNER_EVERY_MS;
+    }
     if (a->clean_due == 0)
         a->clean_due = ms + CLEAN_AGAIN_MS;
     else if (ms >= a->clean_due)
@@ -260,6 +265,8 @@ patience(const struct pas_authority *a)
 
     if (a->refusals_due != 0 && a->refusals_due < due)
         due = a->refusals_due;
+    if (a->pending_len > 0 && a->signer_due < due)
+        due = a->signer_due;
     if (a->draining && a->drain_until < due)
         due = a->drain_until;
     us = due * 1000 - now_us;

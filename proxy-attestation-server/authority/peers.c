@@ -14,12 +14,19 @@ void
 pas_peer_send(struct pas_authority *a, struct pas_link *link, uint16_t type, uint64_t id,
     struct bh_span payload)
 {
-    (void)a;
     if (link == NULL || link->dead)
         return;
     link->dirty = true;
+    /* It does not read. */
     if (bh_ipc_queue(link->ipc, type, id, payload) != BH_OK)
-        link->dead = true;
+        pas_peer_give_up(a, link);
+}
+
+void
+pas_peer_give_up(struct pas_authority *a, struct pas_link *link)
+{
+    link->dead = true;
+    pas_child_cut(&a->child, link->id);
 }
 
 void
@@ -187,8 +194,7 @@ cut_off(struct pas_authority *a, struct pas_link *link, enum bh_err err, unsigne
         "the channel of the peer is closed");
     bh_log_diag(BH_LOG_ERROR, "peer-refused", &diag);
     a->count.peers_refused++;
-    link->dead = true;
-    pas_child_cut(&a->child, link->id);
+    pas_peer_give_up(a, link);
 }
 
 void

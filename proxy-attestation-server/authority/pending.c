@@ -38,6 +38,7 @@ pas_pending_add(struct pas_authority *a, struct pas_pending *p)
 
     p->seq = a->seq++;
     p->with_signer = true;
+    p->sent_us = pas_clock_us();
     a->slots[p->seq % PAS_PENDING_MAX] = p;
     p->next_in_bucket = *bucket;
     *bucket = p;

@@ -201,6 +201,29 @@ Test(authority_peers, signer_death)
     reply_clear(&reply);
 }
 
+/* One that lives and does not answer is of no more use than a dead one. */
+Test(authority_peers, signer_hangs)
+{
+    struct pas_issue m;
+    struct reply reply;
+    uint64_t id;
+
+    world_mint(&w);
+    world_issue(&w, &m);
+    id = world_send_issue(&w, &m, false);
+    (void)world_signer_next(&w, PAS_SIGN_CERTIFICATE, NULL);
+    world_answer(&w, id, &reply);
+    reply_is_problem(&reply, 500, "internal", "server.signer");
+    world_expect_cut(&w, PAS_LINK_ID(PAS_SIGNER, 0));
+    world_expect_closed(w.signer);
+    world_link(&w, PAS_SIGNER, 0, &w.signer);
+    id = world_send_issue(&w, &m, false);
+    world_signer_answer(&w, world_signer_next(&w, PAS_SIGN_CERTIFICATE, NULL), 700);
+    world_answer(&w, id, &reply);
+    cr_assert_eq(reply.status, 201, "nothing was spent on it");
+    reply_clear(&reply);
+}
+
 static void
 not_signed(enum bh_err err)
 {
