@@ -15,6 +15,10 @@
 
 #define PATH_SIZE 4096
 #define BUSY_MS 2000
+#define PAGE_SIZE 4096
+#define CACHE_KIB 4096
+#define TEXT(number) TEXT_OF(number)
+#define TEXT_OF(number) #number
 
 static enum bh_err
 store_path(const char *store_dir, const char *name, char out[PATH_SIZE], struct bh_diag *diag)
@@ -250,6 +254,32 @@ out:
     return e;
 }
 
+/*
+ * The page cache as one block that is there from the start: a process that reads and writes more
+ * and more of the store stays as large as it was. Of no effect once SQLite is in use, which then
+ * takes the same amount bit by bit.
+ */
+static void
+reserve_cache(void)
+{
+    static uint8_t *block;
+    int head = 0;
+
+    if (block != NULL || sqlite3_config(SQLITE_CONFIG_PCACHE_HDRSZ, &head) != SQLITE_OK)
+        return;
+    const int slot = PAGE_SIZE + head;
+    const int slots = CACHE_KIB * 1024 / PAGE_SIZE;
+    const size_t size = (size_t)slot * (size_t)slots;
+
+    if ((block = malloc(size)) == NULL)
+        return;
+    memset(block, 0, size);
+    if (sqlite3_config(SQLITE_CONFIG_PAGECACHE, block, slot, slots) != SQLITE_OK) {
+        free(block);
+        block = NULL;
+    }
+}
+
 enum bh_err
 pas_store_open(const char *store_dir, struct pas_store **ret_store, struct bh_diag *diag)
 {
@@ -259,14 +289,16 @@ pas_store_open(const char *store_dir, struct pas_store **ret_store, struct bh_di
     enum bh_err e;
 
     if ((e = store_path(store_dir, "state.db", path, diag)) != BH_OK ||
-        (e = pas_sql_header(path, diag)) != BH_OK ||
-        (e = connect_to(path, SQLITE_OPEN_READWRITE, &store, diag)) != BH_OK)
+        (e = pas_sql_header(path, diag)) != BH_OK)
+        return e;
+    reserve_cache();
+    if ((e = connect_to(path, SQLITE_OPEN_READWRITE, &store, diag)) != BH_OK)
         return e;
     /* temp_store: nothing but the store's own files may be opened once confined. */
     if ((e = execute(store,
              "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
              "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA foreign_keys=OFF;"
-             "PRAGMA journal_size_limit=16777216; PRAGMA cache_size=-4096;",
+             "PRAGMA journal_size_limit=16777216; PRAGMA cache_size=-" TEXT(CACHE_KIB) ";",
              "be opened", diag)) != BH_OK ||
         (e = pas_sql_prepare(store, diag)) != BH_OK ||
         (e = pas_sql_get_meta(store, "forgotten", unused, &store->forgotten, diag)) != BH_OK)
