@@ -43,9 +43,10 @@ BH_MUST_USE enum bh_err bench_client_connect(
 /** Fetch @p n challenges and build the bodies of as many requests. */
 BH_MUST_USE enum bh_err bench_client_prepare(
     struct bench_client *client, size_t n, struct bh_diag *diag);
-/** POST them; each latency in microseconds goes to @p latencies (n of them). */
-BH_MUST_USE enum bh_err bench_client_issue(
-    struct bench_client *client, double *latencies, struct bh_diag *diag);
+/** POST them; each latency in microseconds goes to @p latencies (n of them). One after the other,
+ * or one every @p interval_us from @p phase_us on; a latency then counts from when it was due. */
+BH_MUST_USE enum bh_err bench_client_issue(struct bench_client *client, double phase_us,
+    double interval_us, double *latencies, struct bh_diag *diag);
 /** Sizes of the last request and answer, for the transport floor. */
 void bench_client_sizes(const struct bench_client *client, size_t *ret_request, size_t *ret_reply);
 

@@ -8,6 +8,7 @@
 #include "core/x509.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #define TIMEOUT_MS 30000
 #define CHALLENGE_CAP 256
@@ -157,26 +158,49 @@ bench_client_prepare(struct bench_client *client, size_t n, struct bh_diag *diag
     return e;
 }
 
-enum bh_err
-bench_client_issue(struct bench_client *client, double *latencies, struct bh_diag *diag)
+static enum bh_err
+issue_one(struct bench_client *c, const char *text, struct bh_diag *diag)
 {
-    for (size_t i = 0; i < client->bodies_len; i++) {
-        const struct bh_span body = bh_span_str(client->bodies[i]);
-        struct bh_http_reply reply = {0};
-        const double begin = bench_now_us();
-        enum bh_err e = bh_http_request(
-            client->http, "/v1/certificates", "application/json", &body, &reply, diag);
+    const struct bh_span body = bh_span_str(text);
+    struct bh_http_reply reply = {0};
+    enum bh_err e =
+        bh_http_request(c->http, "/v1/certificates", "application/json", &body, &reply, diag);
 
-        latencies[i] = bench_now_us() - begin;
-        if (e == BH_OK && reply.status != 201)
-            e = bh_http_problem(&reply, diag);
-        client->request_len = body.len;
-        client->reply_len = reply.body_len;
-        bh_http_reply_clear(&reply);
-        if (e != BH_OK)
-            return e;
+    if (e == BH_OK && reply.status != 201)
+        e = bh_http_problem(&reply, diag);
+    c->request_len = body.len;
+    c->reply_len = reply.body_len;
+    bh_http_reply_clear(&reply);
+    return e;
+}
+
+static void
+sleep_until(double due_us)
+{
+    const double us = due_us - bench_now_us();
+    const struct timespec t = {.tv_sec = (time_t)(us / 1e6),
+        .tv_nsec = (long)(us - (double)(time_t)(us / 1e6) * 1e6) * 1000};
+
+    if (us > 0)
+        (void)nanosleep(&t, NULL);
+}
+
+enum bh_err
+bench_client_issue(struct bench_client *client, double phase_us, double interval_us,
+    double *latencies, struct bh_diag *diag)
+{
+    const double start = bench_now_us() + phase_us;
+    enum bh_err e = BH_OK;
+
+    for (size_t i = 0; i < client->bodies_len && e == BH_OK; i++) {
+        /* A request that is sent late because the one before was slow has waited as well. */
+        const double due = interval_us > 0 ? start + (double)i * interval_us : bench_now_us();
+
+        sleep_until(due);
+        e = issue_one(client, client->bodies[i], diag);
+        latencies[i] = bench_now_us() - due;
     }
-    return BH_OK;
+    return e;
 }
 
 void

@@ -16,7 +16,7 @@
 static const char *const roles[] = {"frontend", "verifier", "authority", "signer"};
 
 struct options {
-    const char *platform, *store, *clients, *seconds, *issuances;
+    const char *platform, *store, *clients, *seconds, *issuances, *rate;
     bool json;
 };
 
@@ -24,6 +24,7 @@ struct worker {
     struct bench_client *client;
     double latencies[ROUND];
     size_t n;
+    double phase_us, interval_us; /* 0: as fast as it goes */
     struct bh_diag diag;
     enum bh_err e;
     enum bh_err (*step)(struct worker *);
@@ -50,7 +51,7 @@ prepare(struct worker *w)
 static enum bh_err
 issue(struct worker *w)
 {
-    return bench_client_issue(w->client, w->latencies, &w->diag);
+    return bench_client_issue(w->client, w->phase_us, w->interval_us, w->latencies, &w->diag);
 }
 
 static void *
@@ -240,8 +241,8 @@ print(const struct options *o, size_t clients, struct figures *f)
 }
 
 static enum bh_err
-run(const struct options *o, size_t clients, double seconds, size_t issuances, struct figures *f,
-    struct bh_diag *diag)
+run(const struct options *o, size_t clients, double seconds, size_t issuances, double rate,
+    struct figures *f, struct bh_diag *diag)
 {
     struct worker *workers = calloc(clients, sizeof(*workers));
     struct bh_test_server server = {0};
@@ -255,7 +256,13 @@ run(const struct options *o, size_t clients, double seconds, size_t issuances, s
     for (size_t i = 0; i < clients && e == BH_OK; i++)
         e = bench_client_new(
             &server, o->platform, (uint32_t)i + 1, WORKLOAD, &workers[i].client, diag);
-    if (e == BH_OK && (e = warm_up(&server, workers, clients, f, diag)) == BH_OK &&
+    if (e == BH_OK)
+        e = warm_up(&server, workers, clients, f, diag);
+    for (size_t i = 0; rate > 0 && i < clients; i++) {
+        workers[i].interval_us = 1e6 * (double)clients / rate;
+        workers[i].phase_us = 1e6 * (double)i / rate;
+    }
+    if (e == BH_OK &&
         (e = rounds(&server, workers, clients, seconds, issuances, f, diag)) == BH_OK) {
         bench_client_sizes(workers[0].client, &request, &reply);
         f->crypto_us = bench_floor_us(f->floor);
@@ -284,8 +291,12 @@ read_number(const char *text, double min, double max, double *ret_value)
 int
 bench_issue(int argc, char **argv)
 {
-    struct options o = {
-        .platform = "psa", .store = "sqlite", .clients = "8", .seconds = "5", .issuances = "0"};
+    struct options o = {.platform = "psa",
+        .store = "sqlite",
+        .clients = "8",
+        .seconds = "5",
+        .issuances = "0",
+        .rate = "0"};
     const struct bh_cli_option options[] = {
         {.name = "platform",
             .value = "P",
@@ -304,6 +315,10 @@ bench_issue(int argc, char **argv)
             .value = "N",
             .help = "stop after so many instead",
             .text = &o.issuances},
+        {.name = "rate",
+            .value = "N",
+            .help = "so many a second by all clients together (default: as fast as it goes)",
+            .text = &o.rate},
         {.name = "json", .help = "print one line of JSON", .flag = &o.json},
         {0},
     };
@@ -315,7 +330,7 @@ bench_issue(int argc, char **argv)
         .example = COMMAND " --platform psa --clients 8 --seconds 10 --json",
         .options = options,
     };
-    double clients = 0, seconds = 0, issuances = 0;
+    double clients = 0, seconds = 0, issuances = 0, rate = 0;
     struct figures f = {0};
     struct bh_diag diag = {0};
     int rc = bh_cli_parse(&usage, argc, argv, NULL);
@@ -326,9 +341,10 @@ bench_issue(int argc, char **argv)
         return bh_cli_usage_error(COMMAND, "--store %s: only sqlite is built yet", o.store);
     if (!read_number(o.clients, 1, CLIENTS_MAX, &clients) ||
         !read_number(o.seconds, 0.1, 86400, &seconds) ||
-        !read_number(o.issuances, 0, 1e9, &issuances))
-        return bh_cli_usage_error(COMMAND, "--clients is 1 to 256, --seconds 0.1 to 86400");
-    if (run(&o, (size_t)clients, seconds, (size_t)issuances, &f, &diag) == BH_OK) {
+        !read_number(o.issuances, 0, 1e9, &issuances) || !read_number(o.rate, 0, 1e6, &rate))
+        return bh_cli_usage_error(
+            COMMAND, "--clients is 1 to 256, --seconds 0.1 to 86400, --rate 0 to 1000000");
+    if (run(&o, (size_t)clients, seconds, (size_t)issuances, rate, &f, &diag) == BH_OK) {
         print(&o, (size_t)clients, &f);
         rc = 0;
     } else {
