@@ -154,6 +154,12 @@ confine(struct pas_authority *a, struct bh_diag *diag)
 
     if ((e = pas_sandbox_restrict(PAS_AUTHORITY, a->store_dir, &abi, diag)) != BH_OK)
         return e;
+    /* Of the processes that may open files it is the only one. */
+    if (abi == 0)
+        bh_log(BH_LOG_WARNING, "no-landlock", "detail",
+            "the kernel has no Landlock: only file permissions keep a subverted authority from "
+            "ca/issuing.key and policy/",
+            NULL);
     return pas_sandbox_seccomp(PAS_AUTHORITY, diag);
 }
 
