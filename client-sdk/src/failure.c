@@ -49,41 +49,41 @@ bh_failure_set(struct bh_failure *failure, const struct bh_diag *diag, enum bh_e
 enum bh_result
 bh_failure_result(const struct bh_failure *failure)
 {
-    return result_of(failure->diag.err);
+    return failure != NULL ? result_of(failure->diag.err) : BH_RESULT_INTERNAL;
 }
 
 const char *
 bh_failure_check(const struct bh_failure *failure)
 {
-    return failure->diag.check;
+    return failure != NULL ? failure->diag.check : "";
 }
 
 const char *
 bh_failure_code(const struct bh_failure *failure)
 {
-    return failure->diag.err == BH_OK ? "" : bh_err_code(failure->diag.err);
+    return failure == NULL || failure->diag.err == BH_OK ? "" : bh_err_code(failure->diag.err);
 }
 
 const char *
 bh_failure_expected(const struct bh_failure *failure)
 {
-    return failure->diag.expected;
+    return failure != NULL ? failure->diag.expected : "";
 }
 
 const char *
 bh_failure_found(const struct bh_failure *failure)
 {
-    return failure->diag.found;
+    return failure != NULL ? failure->diag.found : "";
 }
 
 const char *
 bh_failure_detail(const struct bh_failure *failure)
 {
-    return failure->diag.detail;
+    return failure != NULL ? failure->diag.detail : "";
 }
 
 const char *
 bh_failure_hint(const struct bh_failure *failure)
 {
-    return failure->diag.hint;
+    return failure != NULL ? failure->diag.hint : "";
 }

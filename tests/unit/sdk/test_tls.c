@@ -156,6 +156,28 @@ Test(tls, not_attached)
     finish(&s);
 }
 
+/* Who asks why without asking whether: whoever breaks off a handshake must not end the program. */
+Test(tls, no_failure_has_no_texts)
+{
+    struct setup s;
+    struct ends e;
+
+    begin(&s, NULL);
+    open_ends(&s, &e, true);
+    cr_assert_neq(SSL_do_handshake(e.client), 1, "nobody has answered yet");
+    const bh_failure *none = bh_ssl_failure(e.client);
+    cr_assert_null(none);
+    cr_expect_eq(bh_failure_result(none), BH_RESULT_INTERNAL, "not to be taken for success");
+    cr_expect_str_eq(bh_failure_code(none), "");
+    cr_expect_str_eq(bh_failure_check(none), "");
+    cr_expect_str_eq(bh_failure_expected(none), "");
+    cr_expect_str_eq(bh_failure_found(none), "");
+    cr_expect_str_eq(bh_failure_detail(none), "");
+    cr_expect_str_eq(bh_failure_hint(none), "");
+    close_ends(&e);
+    finish(&s);
+}
+
 Test(tls, server_side_demands_a_client)
 {
     struct setup s;
