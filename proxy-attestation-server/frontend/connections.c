@@ -14,6 +14,7 @@
 #define ADDRESSES_IDLE 8192 /* addresses remembered that have no connection */
 #define STATE_BITS 3
 #define CLOSING_MS 2000
+#define PRESSED_MS 1000 /* what a request may take when memory for bodies runs short */
 #define TOKEN 1000 /* a token in the bucket's unit: rate per second adds rate per millisecond */
 
 struct pas_fe_address {
@@ -315,6 +316,32 @@ make_room(struct pas_fe_connections *table)
     }
     if (oldest != NULL)
         shut(table, oldest, oldest_mark, PAS_FE_END_EVICTED);
+}
+
+/* The mark holds the moment above the state: the smallest is the oldest. */
+void
+pas_fe_connections_press(struct pas_fe_connections *table)
+{
+    const uint64_t now = pas_fe_now_ms();
+    struct pas_fe_connection *oldest = NULL;
+    unsigned long long oldest_mark = 0;
+
+    (void)pthread_mutex_lock(&table->lock);
+    for (size_t i = 0; i < table->max; i++) {
+        struct pas_fe_connection *c = &table->slots[i];
+        const unsigned long long mark = atomic_load(&c->mark);
+
+        if (c->fd < 0 || state_of(mark) != PAS_FE_READING ||
+            now < (mark >> STATE_BITS) + PRESSED_MS)
+            continue;
+        if (oldest == NULL || mark < oldest_mark) {
+            oldest = c;
+            oldest_mark = mark;
+        }
+    }
+    if (oldest != NULL)
+        shut(table, oldest, oldest_mark, PAS_FE_END_SLOW);
+    (void)pthread_mutex_unlock(&table->lock);
 }
 
 bool

@@ -79,6 +79,10 @@ enum pas_fe_state pas_fe_connection_state(const struct pas_fe_connection *connec
 BH_MUST_USE bool pas_fe_connection_token(
     struct pas_fe_connection *connection, unsigned *ret_retry_after);
 
+/** Memory for bodies runs short: end the request that has been arriving for longest, if for more
+ * than a second. */
+void pas_fe_connections_press(struct pas_fe_connections *table);
+
 /** End what is overdue; with @p drain also what is idle. To be called a few times per second. */
 void pas_fe_connections_reap(struct pas_fe_connections *table, bool drain);
 

@@ -16,7 +16,7 @@
  * stays.
  * - connections and connections_per_address: see connections.h. Time: idle_timeout,
  * request_timeout.
- * - A body of BH_BODY_MAX, 64 MiB of bodies in all, and headers of 16 KiB.
+ * - A body of BH_BODY_MAX, 64 MiB of bodies in all (the slowest make room), and headers of 16 KiB.
  * - What is not HTTP is refused by the library, in its own words and before there is a request id:
  * 400, 413, 414 or 431 and the end of the connection. Everything behind that is a problem+json of
  * ours.
@@ -56,6 +56,7 @@ struct pas_fe {
     uint64_t accept_after_ms; /* descriptors or places had run out */
     atomic_bool draining;
     atomic_size_t bodies; /* bytes of request bodies held */
+    size_t crowd;         /* most connections since memory was last given back */
 };
 
 struct pas_fe_request {

@@ -7,6 +7,7 @@
 #include "ipc/child.h"
 #include "sandbox/sandbox.h"
 
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #define TICK_MS 250
 #define DRAIN_TICK_MS 20
 #define LISTEN_HTTPS 1
+#define CROWD 256     /* connections whose memory is worth giving back */
 #define OTHER_FDS 512 /* everything but client connections */
 
 enum ending {
@@ -204,6 +206,22 @@ read_control(struct pas_fe *fe, struct pas_child *child, enum ending now)
     return now;
 }
 
+/* The C library keeps what was freed, which after a crowd of connections is nearly all of it. */
+static void
+give_back(struct pas_fe *fe)
+{
+    const size_t len = pas_fe_connections_len(fe->connections);
+
+    if (len > fe->crowd)
+        fe->crowd = len;
+    if (fe->crowd < CROWD || len > fe->crowd / 2)
+        return;
+    fe->crowd = len;
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
+}
+
 static void
 tick(struct pas_fe *fe, struct pas_child *child, enum ending now)
 {
@@ -213,6 +231,7 @@ tick(struct pas_fe *fe, struct pas_child *child, enum ending now)
         pas_child_told(child, PAS_AUTHORITY);
     pas_fe_hub_expire(fe->hub);
     pas_fe_connections_reap(fe->connections, now == DRAINS);
+    give_back(fe);
     /* No handshake that began with an old identity lasts longer than this. */
     pas_fe_tls_sweep(fe->tls, (uint64_t)fe->config.request_timeout * 2000 + 10000);
 }

@@ -177,17 +177,19 @@ begin(struct pas_fe *fe, struct MHD_Connection *connection, const char *url, con
 static bool
 grow(struct pas_fe_request *r, size_t need)
 {
-    size_t cap = r->body_cap != 0 ? r->body_cap : BODY_FIRST;
+    size_t cap = r->body_cap != 0 ? r->body_cap : BODY_FIRST, held;
     uint8_t *grown;
 
     if (need <= r->body_cap)
         return true;
     while (cap < need)
         cap *= 2;
-    if (atomic_fetch_add_explicit(&r->fe->bodies, cap - r->body_cap, memory_order_relaxed) + cap -
-                r->body_cap >
-            PAS_FE_BODIES_MAX ||
-        (grown = realloc(r->body, cap)) == NULL) {
+    held = atomic_fetch_add_explicit(&r->fe->bodies, cap - r->body_cap, memory_order_relaxed) +
+           cap - r->body_cap;
+    /* Before it is short: slow senders of large bodies would keep everybody else out. */
+    if (held > PAS_FE_BODIES_MAX / 4 * 3)
+        pas_fe_connections_press(r->fe->connections);
+    if (held > PAS_FE_BODIES_MAX || (grown = realloc(r->body, cap)) == NULL) {
         atomic_fetch_sub_explicit(&r->fe->bodies, cap - r->body_cap, memory_order_relaxed);
         return false;
     }

@@ -15,6 +15,7 @@
 
 #define PATH_SIZE 4096
 #define BUSY_MS 2000
+#define PROBE_LEN (160 * 1024)
 #define PAGE_SIZE 4096
 #define CACHE_KIB 4096
 #define TEXT(number) TEXT_OF(number)
@@ -368,7 +369,8 @@ pas_store_usable(struct pas_store *store, struct bh_diag *diag)
     if ((e = pas_store_begin(store, diag)) != BH_OK)
         return e;
     pas_sql_bind_text(store->st[ST_PUT_META], 1, bh_span_str("probe"));
-    pas_sql_bind_blob(store->st[ST_PUT_META], 2, bh_span_none());
+    /* As much as an enrolment may need: a disk with room for less is as good as full. */
+    (void)sqlite3_bind_zeroblob(store->st[ST_PUT_META], 2, PROBE_LEN);
     (void)sqlite3_bind_int64(store->st[ST_PUT_META], 3, 0);
     if (pas_sql_run(store, ST_PUT_META, "be written", diag) != BH_OK) {
         e = store->why.err;

@@ -44,7 +44,7 @@ BH_MUST_USE enum bh_err pas_store_open(
     const char *store_dir, struct pas_store **ret_store, struct bh_diag *diag);
 void pas_store_close(struct pas_store *store);
 /** Readiness: the store can be read, and the last transaction was committed. After a failed one,
- * tries a small write. */
+ * tries to write as much as a large record. */
 BH_MUST_USE enum bh_err pas_store_usable(struct pas_store *store, struct bh_diag *diag);
 
 /* ---- transactions ---- */

@@ -114,6 +114,19 @@ probe_close(struct probe *p, const char *what)
     chaos_client_close(&p->client);
 }
 
+/* Until each has tried to get in. */
+static void
+await_openings(struct probe *p, struct crowd *crowd, unsigned n)
+{
+    const int64_t limit = chaos_now_ms() + 120000;
+
+    while (atomic_load(&crowd->counts->opened) + atomic_load(&crowd->counts->failed) < n &&
+           chaos_now_ms() < limit && !p->chaos->failed) {
+        probe_once(p);
+        chaos_sleep_ms(PROBE_EVERY_MS);
+    }
+}
+
 static pid_t
 frontend_of(struct chaos_site *site)
 {
@@ -157,13 +170,7 @@ static void
 watch_idle(
     struct chaos *c, struct chaos_site *site, struct probe *p, struct crowd *crowd, unsigned n)
 {
-    const int64_t limit = chaos_now_ms() + 120000;
-
-    while (atomic_load(&crowd->counts->opened) + atomic_load(&crowd->counts->failed) < n &&
-           chaos_now_ms() < limit && !c->failed) {
-        probe_once(p);
-        chaos_sleep_ms(PROBE_EVERY_MS);
-    }
+    await_openings(p, crowd, n);
     probe_for(p, c->sanitized ? 2000 : 8000);
     const unsigned there =
         atomic_load(&crowd->counts->opened) - atomic_load(&crowd->counts->closed);
@@ -247,7 +254,6 @@ chaos_slow_crowd(struct chaos *c)
         chaos_site_start(c, &site)) {
         slow_ones(c, &site, CROWD_SLOW, c->sanitized ? 200 : 500, timeout, "slow clients");
         slow_ones(c, &site, CROWD_MUTE, c->sanitized ? 200 : 500, timeout, "half handshakes");
-        slow_ones(c, &site, CROWD_GREEDY, c->sanitized ? 350 : 500, timeout, "slow large bodies");
     }
     chaos_site_end(c, &site);
 }
@@ -292,6 +298,7 @@ chaos_rude_crowd(struct chaos *c)
         rude_ones(c, &site, CROWD_RESET, 4, ms, "resets");
         rude_ones(c, &site, CROWD_HALF, 64, ms, "clients killed within a body");
         rude_ones(c, &site, CROWD_LARGE, 64, ms, "bodies of 256 KiB");
+        rude_ones(c, &site, CROWD_GREEDY, 320, 3 * ms, "large bodies that do not end");
         if (frontend_of(&site) != before)
             chaos_fail(c, "the frontend was restarted");
     }
@@ -303,7 +310,7 @@ chaos_rude_crowd(struct chaos *c)
 void
 chaos_evict(struct chaos *c)
 {
-    const unsigned limit = 64, n = 400;
+    const unsigned limit = 64, n = c->sanitized ? 200 : 400;
     struct chaos_site site;
     struct crowd crowd;
     struct probe p;
@@ -311,7 +318,8 @@ chaos_evict(struct chaos *c)
     if (chaos_site_make(c, &site) && chaos_site_set(c, &site, "connections", json_integer(limit)) &&
         chaos_site_start(c, &site) && probe_open(c, &site, &p)) {
         if (crowd_start(c, &site, CROWD_IDLE, n, 4, &crowd)) {
-            probe_for(&p, 3000);
+            await_openings(&p, &crowd, n);
+            probe_for(&p, 1000);
             const unsigned opened = atomic_load(&crowd.counts->opened);
             const unsigned closed = atomic_load(&crowd.counts->closed);
             chaos_say(c, "%u opened at a limit of %u, %u of them closed for others", opened, limit,

@@ -166,6 +166,8 @@ trickle(struct crowd_process *p, struct guest *g)
 
     if (g->fd < 0 || (p->kind != CROWD_SLOW && p->kind != CROWD_GREEDY))
         return;
+    if (g->sent == 0)
+        g->since_ms = chaos_now_ms();
     if (SSL_write_ex(g->ssl, byte, 1, &written) == 1)
         g->sent++;
     else if (SSL_get_error(g->ssl, 0) != SSL_ERROR_WANT_WRITE)
