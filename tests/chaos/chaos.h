@@ -172,6 +172,8 @@ BH_MUST_USE bool chaos_load_start(
     struct chaos *c, struct chaos_site *site, size_t threads, struct chaos_load *ret_load);
 /** Stop and join. Notes every wrong answer, and any that took longer than @p most_ms. */
 void chaos_load_stop(struct chaos_load *load, long most_ms);
+/** Note a certificate that somebody else received, while the load is stopped. Takes the body. */
+void chaos_load_note(struct chaos_load *load, struct chaos_attempt *attempt);
 /**
  * With the server running: every certificate that was received is there; no accepted request is
  * accepted again; none without an answer makes two certificates. Forgets what it looked at but the

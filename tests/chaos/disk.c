@@ -111,8 +111,11 @@ begin(struct chaos *c)
         return NULL;
     d->chaos = c;
     if (chaos_site_make(c, &d->site) && shrink(d) && chaos_site_start(c, &d->site) &&
-        chaos_client_open(c, &d->site, "psa", &d->client))
+        chaos_client_open(c, &d->site, "psa", &d->client) &&
+        chaos_load_start(c, &d->site, 3, &d->load)) {
+        chaos_load_stop(&d->load, 5000);
         return d;
+    }
     chaos_site_end(c, &d->site);
     free(d);
     return NULL;
@@ -151,6 +154,8 @@ enrol(struct disk *d, struct chaos_attempt *a)
     chaos_enrol(&d->client, AGENT_TAMPER_NONE, a);
     if (a->wrong[0] != '\0')
         chaos_fail(d->chaos, "%s", a->wrong);
+    else if (a->status == 201)
+        chaos_load_note(&d->load, a);
 }
 
 /* One enrolment on the full disk: it succeeds for good, or is refused as it should be. */

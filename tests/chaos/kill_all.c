@@ -6,6 +6,7 @@
 
 #define THREADS 4
 #define ROUND_MS 700
+#define ROUNDS 8 /* at least */
 #define SLOWEST_MS 5000
 
 /* One life of the server, from its start to its violent end. */
@@ -37,7 +38,7 @@ chaos_kill_all(struct chaos *c)
     size_t lost = 0;
 
     if (load != NULL && chaos_site_make(c, &site) && chaos_site_start(c, &site)) {
-        while (chaos_now_ms() < end || rounds < 4) {
+        while (chaos_now_ms() < end || rounds < ROUNDS) {
             /* Half of the time its successor does not wait for the children of the dead one. */
             if (!one_life(c, &site, load, &serials, rounds % 2 == 0))
                 break;

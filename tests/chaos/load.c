@@ -44,6 +44,12 @@ note_got(struct chaos_worker *w, struct chaos_attempt *a)
     atomic_fetch_add(&w->load->issued, 1);
 }
 
+void
+chaos_load_note(struct chaos_load *load, struct chaos_attempt *a)
+{
+    note_got(&load->workers[0], a);
+}
+
 static void
 note_lost(struct chaos_worker *w, struct chaos_attempt *a)
 {
