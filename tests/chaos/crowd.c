@@ -171,7 +171,7 @@ watch_idle(
     struct chaos *c, struct chaos_site *site, struct probe *p, struct crowd *crowd, unsigned n)
 {
     await_openings(p, crowd, n);
-    probe_for(p, c->sanitized ? 2000 : 8000);
+    probe_for(p, c->seconds < 5 ? 3000 : (int64_t)c->seconds * 500);
     const unsigned there =
         atomic_load(&crowd->counts->opened) - atomic_load(&crowd->counts->closed);
     chaos_say(c, "%u idle connections; the frontend has %ld KiB and %ld descriptors", there,

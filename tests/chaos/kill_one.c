@@ -238,8 +238,9 @@ chaos_stall(struct chaos *c)
         if ((s = begin(c, 3)) == NULL)
             return;
         stall_verifier(s);
-        stall_for_long(s, "authority", 4500, false);
-        stall_for_long(s, "signer", 4500, false);
+        if (c->seconds >= 5)
+            stall_for_long(s, "authority", 4500, false);
+        stall_for_long(s, "signer", 3500, false);
         /* A verifier waits ten seconds for a lookup, and then for nothing more. */
         stall_for_long(s, "authority", 11500, true);
         finish(s);
