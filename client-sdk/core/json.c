@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json.h"
 
+#include "json_plain.h"
 #include "limits.h"
 #include "text.h"
 
@@ -46,6 +47,10 @@ bh_json_parse(struct bh_span text, size_t max, json_t **ret_json, struct bh_diag
         return bh_fail(diag, BH_ERR_TOO_LARGE, "JSON of %zu bytes; at most %zu", text.len, max);
     if (text.len == 0)
         return bh_fail(diag, BH_ERR_MALFORMED, "JSON expected, found nothing");
+    if ((json = bh_json_plain(text)) != NULL) {
+        *ret_json = json;
+        return BH_OK;
+    }
     if (too_deep(text))
         return bh_fail(diag, BH_ERR_MALFORMED, "JSON nested deeper than %d", BH_JSON_DEPTH_MAX);
     json = json_loadb((const char *)text.ptr, text.len, JSON_REJECT_DUPLICATES, &error);

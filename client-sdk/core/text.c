@@ -91,46 +91,113 @@ bh_base64url(struct bh_span bytes, char *out, size_t size)
     return out;
 }
 
-static int
-base64url_digit(uint8_t c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '-')
-        return 62;
-    return c == '_' ? 63 : -1;
-}
+/* One more than what the digit stands for; 0: no digit. */
+static const uint8_t base64url_digits[256] = {['A'] = 1,
+    ['B'] = 2,
+    ['C'] = 3,
+    ['D'] = 4,
+    ['E'] = 5,
+    ['F'] = 6,
+    ['G'] = 7,
+    ['H'] = 8,
+    ['I'] = 9,
+    ['J'] = 10,
+    ['K'] = 11,
+    ['L'] = 12,
+    ['M'] = 13,
+    ['N'] = 14,
+    ['O'] = 15,
+    ['P'] = 16,
+    ['Q'] = 17,
+    ['R'] = 18,
+    ['S'] = 19,
+    ['T'] = 20,
+    ['U'] = 21,
+    ['V'] = 22,
+    ['W'] = 23,
+    ['X'] = 24,
+    ['Y'] = 25,
+    ['Z'] = 26,
+    ['a'] = 27,
+    ['b'] = 28,
+    ['c'] = 29,
+    ['d'] = 30,
+    ['e'] = 31,
+    ['f'] = 32,
+    ['g'] = 33,
+    ['h'] = 34,
+    ['i'] = 35,
+    ['j'] = 36,
+    ['k'] = 37,
+    ['l'] = 38,
+    ['m'] = 39,
+    ['n'] = 40,
+    ['o'] = 41,
+    ['p'] = 42,
+    ['q'] = 43,
+    ['r'] = 44,
+    ['s'] = 45,
+    ['t'] = 46,
+    ['u'] = 47,
+    ['v'] = 48,
+    ['w'] = 49,
+    ['x'] = 50,
+    ['y'] = 51,
+    ['z'] = 52,
+    ['0'] = 53,
+    ['1'] = 54,
+    ['2'] = 55,
+    ['3'] = 56,
+    ['4'] = 57,
+    ['5'] = 58,
+    ['6'] = 59,
+    ['7'] = 60,
+    ['8'] = 61,
+    ['9'] = 62,
+    ['-'] = 63,
+    ['_'] = 64};
 
 enum bh_err
 bh_unbase64url(struct bh_span text, uint8_t *out, size_t cap, size_t *ret_len)
 {
-    const size_t len = text.len / 4 * 3 + (text.len % 4 == 0 ? 0 : text.len % 4 - 1);
+    const size_t whole = text.len / 4, rest = text.len % 4;
+    const uint8_t *in = text.ptr;
+    uint8_t *to = out;
     uint32_t bits = 0;
-    unsigned have = 0;
-    size_t at = 0;
 
-    if (text.len % 4 == 1)
+    if (rest == 1)
         return BH_ERR_MALFORMED;
-    if (len > cap)
+    if (whole * 3 + (rest == 0 ? 0 : rest - 1) > cap)
         return BH_ERR_TOO_LARGE;
-    for (size_t i = 0; i < text.len; i++) {
-        const int d = base64url_digit(text.ptr[i]);
-        if (d < 0)
+    for (size_t i = 0; i < whole; i++, in += 4, to += 3) {
+        const uint32_t a = base64url_digits[in[0]], b = base64url_digits[in[1]],
+                       c = base64url_digits[in[2]], d = base64url_digits[in[3]];
+
+        if (a == 0 || b == 0 || c == 0 || d == 0)
             return BH_ERR_MALFORMED;
-        bits = bits << 6 | (uint32_t)d;
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            out[at++] = (uint8_t)(bits >> have);
-        }
+        bits = (a - 1) << 18 | (b - 1) << 12 | (c - 1) << 6 | (d - 1);
+        to[0] = (uint8_t)(bits >> 16);
+        to[1] = (uint8_t)(bits >> 8);
+        to[2] = (uint8_t)bits;
     }
-    if ((bits & ((1u << have) - 1)) != 0)
+    bits = 0;
+    for (size_t i = 0; i < rest; i++) {
+        const uint32_t digit = base64url_digits[in[i]];
+
+        if (digit == 0)
+            return BH_ERR_MALFORMED;
+        bits = bits << 6 | (digit - 1);
+    }
+    /* Two digits hold 12 bits and three 18: the last 4 or 2 must be zero. */
+    if ((rest == 2 && (bits & 15) != 0) || (rest == 3 && (bits & 3) != 0))
         return BH_ERR_MALFORMED;
-    *ret_len = at;
+    if (rest == 2)
+        *to++ = (uint8_t)(bits >> 4);
+    if (rest == 3) {
+        *to++ = (uint8_t)(bits >> 10);
+        *to++ = (uint8_t)(bits >> 2);
+    }
+    *ret_len = (size_t)(to - out);
     return BH_OK;
 }
 

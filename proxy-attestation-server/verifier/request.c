@@ -77,6 +77,25 @@ read_key(struct pas_body *b, bool appraisal, struct bh_diag *diag)
     return read_bytes(spki, "spki", b->spki, sizeof(b->spki), &b->spki_len, diag);
 }
 
+/* The quote that ends the string whose first quote is at @p at; the text's end when there is none.
+ */
+static size_t
+end_of_string(struct bh_span text, size_t at)
+{
+    const uint8_t *end = text.ptr + text.len, *quote = text.ptr + at;
+
+    for (;;) {
+        size_t backslashes = 0;
+
+        if ((quote = memchr(quote + 1, '"', (size_t)(end - quote - 1))) == NULL)
+            return text.len;
+        while (quote[-1 - (ptrdiff_t)backslashes] == '\\')
+            backslashes++;
+        if (backslashes % 2 == 0)
+            return (size_t)(quote - text.ptr);
+    }
+}
+
 static bool
 is_key_at(struct bh_span text, size_t at, const char *quoted)
 {
@@ -98,17 +117,14 @@ static struct bh_span
 raw_evidence(struct bh_span text)
 {
     size_t depth = 0, start = 0;
-    bool string = false, found = false;
+    bool found = false;
 
     for (size_t i = 0; i < text.len; i++) {
         const uint8_t c = text.ptr[i];
 
-        if (string) {
-            string = c != '"';
-            i += c == '\\';
-        } else if (c == '"') {
-            string = true;
+        if (c == '"') {
             found = found || (depth == 1 && is_key_at(text, i, "\"evidence\""));
+            i = end_of_string(text, i);
         } else if (c == '[' || c == '{') {
             if (found && depth == 1)
                 start = i;

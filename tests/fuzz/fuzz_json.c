@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bh_json_parse, bh_json_canonical: the canonical form is a fixed point. */
+/* bh_json_parse, bh_json_canonical: the canonical form is a fixed point, and what is read without
+ * jansson is what jansson reads. */
 #include "fuzz.h"
 
 #include "core/json.h"
@@ -14,6 +15,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     e = bh_json_parse(bh_span(data, size), 64 * 1024, &json, &diag);
     must_explain(e, &diag);
+    if (e == BH_OK) {
+        json_t *expected = json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, NULL);
+        must(expected != NULL && json_equal(json, expected));
+        json_decref(expected);
+    }
     if (e == BH_OK && bh_json_canonical(json, &text, NULL) == BH_OK) {
         must(bh_json_parse(bh_span_str(text), 1024 * 1024, &back, NULL) == BH_OK);
         must(bh_json_canonical(back, &again, NULL) == BH_OK);

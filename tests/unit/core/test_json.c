@@ -95,3 +95,48 @@ Test(json, problems_have_hints)
     for (int e = BH_ERR_MALFORMED; e <= BH_ERR_NOMEM; e++)
         cr_assert_gt(strlen(bh_err_hint((enum bh_err)e)), 10);
 }
+
+/* What is read without jansson must be what jansson reads, and nothing that it does not. */
+static void
+same_as_jansson(struct bh_span text)
+{
+    json_t *expected = json_loadb((const char *)text.ptr, text.len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *json = NULL;
+
+    cr_assert_eq(bh_json_parse(text, 4096, &json, NULL) == BH_OK, expected != NULL, "%.*s",
+        (int)text.len, (const char *)text.ptr);
+    cr_assert(expected == NULL || json_equal(json, expected), "%.*s", (int)text.len,
+        (const char *)text.ptr);
+    json_decref(expected);
+    json_decref(json);
+}
+
+Test(json, plain_as_jansson)
+{
+    static const char *const texts[] = {"{\"challenge\":\"AQ_-z\",\"csr\":\"--\\nM+/"
+                                        "=\\r\\t\\\"\\\\\\/\", \"evidence\" : [\"t\",\"v\",12] }",
+        "[ ]", "{ }", "[0,10,9223372036854775807,9223372036854775808,123456789012345678]", "[01]",
+        "[-1,-0,1.5,1e3,1E-2]", "[true,false,null]", "[truex]", "[true false]", "[nul]", "[1 2]",
+        "[\"\\u20ac\\ud83d\\ude00\",\"\\b\\f\"]", "[\"\\x\"]", "[\"a\\\"]", "[\"a\\\\\"]",
+        "{\"a\":1,\"a\":1}", "{\"a\":1,\"\\u0061\":1}", "{\"\":{}}", "{\"a\" 1}", "{1:1}", "[,]",
+        "[1,]", "{\"a\":1,}", "\"text\"", "12", " [1] \n", "[1]]", "[\"\t\"]", "[\"\x7f\"]",
+        "[\"\xe2\x82\xac\"]", "[\"\xff\"]", "[12345678901234567890123]"};
+    static const uint8_t bytes[] = "\"\\,:[]{}0-eu \n\x01\x7f\xc3";
+
+    for (size_t i = 0; i < BH_COUNT(texts); i++)
+        same_as_jansson(bh_span_str(texts[i]));
+    /* Each byte of the first ones replaced, and each truncation. */
+    for (size_t i = 0; i < 4; i++) {
+        char text[128];
+        const size_t len = strlen(texts[i]);
+
+        for (size_t at = 0; at < len; at++) {
+            same_as_jansson(bh_span(texts[i], at));
+            for (size_t k = 0; k < sizeof(bytes); k++) { /* with its NUL */
+                memcpy(text, texts[i], len);
+                text[at] = (char)bytes[k];
+                same_as_jansson(bh_span(text, len));
+            }
+        }
+    }
+}
