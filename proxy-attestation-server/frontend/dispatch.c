@@ -86,7 +86,7 @@ pick_verifier(struct pas_fe_hub *hub)
 {
     struct pas_fe_peer *best = NULL;
 
-    for (size_t i = 0; i < PEERS_MAX; i++) {
+    for (size_t i = 0; i < hub->peers_top; i++) {
         struct pas_fe_peer *peer = &hub->peers[i];
 
         if (peer->ipc == NULL || PAS_LINK_ROLE(peer->id) != PAS_VERIFIER || peer->draining ||
@@ -209,7 +209,7 @@ pas_fe_hub_expire(struct pas_fe_hub *hub)
             pas_fe_hub_refuse(
                 hub, call, BH_ERR_INTERNAL, "server.deadline", "the answer did not come in time");
     }
-    for (size_t i = 0; i < PEERS_MAX; i++) {
+    for (size_t i = 0; i < hub->peers_top; i++) {
         struct pas_fe_peer *peer = &hub->peers[i];
 
         for (unsigned k = 0; peer->ipc != NULL && k < peer->held_len; k++)

@@ -11,7 +11,6 @@
 #include "ipc/child.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -84,7 +83,7 @@ pas_fe_hub_send(struct pas_fe_hub *hub, struct pas_fe_peer *peer, const struct p
 struct pas_fe_peer *
 pas_fe_hub_authority(struct pas_fe_hub *hub)
 {
-    for (size_t i = 0; i < PEERS_MAX; i++) {
+    for (size_t i = 0; i < hub->peers_top; i++) {
         struct pas_fe_peer *peer = &hub->peers[i];
         if (peer->ipc != NULL && PAS_LINK_ROLE(peer->id) == PAS_AUTHORITY && !peer->draining &&
             !peer->broken)
@@ -99,7 +98,7 @@ pas_fe_hub_has(struct pas_fe_hub *hub, enum pas_role role)
     bool has = false;
 
     (void)pthread_mutex_lock(&hub->lock);
-    for (size_t i = 0; i < PEERS_MAX; i++) {
+    for (size_t i = 0; i < hub->peers_top; i++) {
         const struct pas_fe_peer *peer = &hub->peers[i];
         has = has || (peer->ipc != NULL && PAS_LINK_ROLE(peer->id) == role && !peer->draining &&
                          !peer->broken);
@@ -124,7 +123,7 @@ drain_peer(struct pas_fe_hub *hub, uint64_t id)
 {
     if (PAS_LINK_ROLE(id) == PAS_AUTHORITY)
         hub->authority_lost = false;
-    for (size_t i = 0; i < PEERS_MAX; i++)
+    for (size_t i = 0; i < hub->peers_top; i++)
         if (hub->peers[i].ipc != NULL && hub->peers[i].id == id)
             hub->peers[i].draining = true;
 }
@@ -160,6 +159,8 @@ pas_fe_hub_link(struct pas_fe_hub *hub, uint64_t id, int fd, struct bh_diag *dia
             peer = &hub->peers[i];
     if (peer != NULL) {
         *peer = (struct pas_fe_peer){.ipc = ipc, .id = id};
+        if ((size_t)(peer - hub->peers) >= hub->peers_top)
+            hub->peers_top = (size_t)(peer - hub->peers) + 1;
         pas_fe_hub_feed(hub);
     }
     (void)pthread_mutex_unlock(&hub->lock);
@@ -217,6 +218,8 @@ end_peer(struct pas_fe_hub *hub, struct pas_fe_peer *peer, const char *why, bool
     fail_calls_of(hub, peer, authority);
     bh_ipc_free(peer->ipc);
     *peer = (struct pas_fe_peer){0};
+    while (hub->peers_top > 0 && hub->peers[hub->peers_top - 1].ipc == NULL)
+        hub->peers_top--;
     (void)pthread_mutex_unlock(&hub->lock);
 }
 
@@ -348,12 +351,13 @@ flush(struct pas_fe_hub *hub, struct pas_fe_peer *peer)
 }
 
 static size_t
-collect(struct pas_fe_hub *hub, struct pollfd *polled, struct pas_fe_peer **peers, bool *ret_unread)
+collect(struct pas_fe_hub *hub, bool *ret_unread)
 {
+    struct pollfd *polled = hub->polled;
     size_t n = 0;
 
     (void)pthread_mutex_lock(&hub->lock);
-    for (size_t i = 0; i < PEERS_MAX; i++) {
+    for (size_t i = 0; i < hub->peers_top; i++) {
         struct pas_fe_peer *peer = &hub->peers[i];
         if (peer->ipc == NULL)
             continue;
@@ -361,7 +365,7 @@ collect(struct pas_fe_hub *hub, struct pollfd *polled, struct pas_fe_peer **peer
         polled[n].events = (short)(POLLIN | (peer->more ? POLLOUT : 0));
         polled[n].revents = 0;
         *ret_unread = *ret_unread || peer->unread;
-        peers[n++] = peer;
+        hub->stepped[n++] = peer;
     }
     (void)pthread_mutex_unlock(&hub->lock);
     return n;
@@ -382,10 +386,10 @@ enum bh_err
 pas_fe_hub_step(struct pas_fe_hub *hub, const int others[PAS_FE_OTHERS], int timeout_ms,
     bool ret_readable[PAS_FE_OTHERS])
 {
-    struct pollfd polled[PEERS_MAX + 1 + PAS_FE_OTHERS];
-    struct pas_fe_peer *peers[PEERS_MAX];
+    struct pollfd *polled = hub->polled;
+    struct pas_fe_peer **peers = hub->stepped;
     bool unread = false;
-    const size_t n = collect(hub, polled, peers, &unread);
+    const size_t n = collect(hub, &unread);
     uint64_t count;
 
     polled[n] = (struct pollfd){.fd = hub->wake, .events = POLLIN};

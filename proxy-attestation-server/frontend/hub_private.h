@@ -5,6 +5,7 @@
 
 #include "hub.h"
 
+#include <poll.h>
 #include <pthread.h>
 
 #define PEERS_MAX 520 /* 256 verifiers, their successors, and the authority */
@@ -33,8 +34,11 @@ struct pas_fe_hub {
     struct pas_fe_metrics *metrics;
     pas_fe_done *done;
     uint64_t answer_ms;
-    int wake; /* eventfd: output waits, or a peer is broken */
+    int wake;         /* eventfd: output waits, or a peer is broken */
+    size_t peers_top; /* no peer at or above it */
     struct pas_fe_peer peers[PEERS_MAX];
+    struct pollfd polled[PEERS_MAX + 1 + PAS_FE_OTHERS]; /* of the one thread that steps */
+    struct pas_fe_peer *stepped[PEERS_MAX];
     size_t cut_len;
     uint64_t cut[PEERS_MAX];   /* whose channel was closed for what they did; for the parent */
     struct pas_fe_calls calls; /* oldest first */
