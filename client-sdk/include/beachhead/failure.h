@@ -41,14 +41,15 @@ typedef struct bh_failure bh_failure;
 BH_PUBLIC bh_failure *bh_failure_new(void);
 BH_PUBLIC void bh_failure_free(bh_failure *failure);
 
-/** The outcome that was recorded: BH_RESULT_OK while nothing failed; BH_RESULT_INTERNAL for NULL, so
- * that no failure to look at is not taken for success. */
+/** The outcome that was recorded: BH_RESULT_OK while nothing failed; BH_RESULT_INTERNAL for NULL,
+ * so that no failure to look at is not taken for success. */
 BH_PUBLIC enum bh_result bh_failure_result(const bh_failure *failure);
 
 /**
- * Texts of a failure: never NULL, "" where there is nothing to say (and for NULL), valid until the failure is used
- * again or freed. The check is a dotted name ("certificate.chain", "ear.status", "workload"); the
- * code is the CODE of the server's HTTP API; the detail is one sentence; the hint says what to do.
+ * Texts of a failure: never NULL, "" where there is nothing to say (and for NULL), valid until the
+ * failure is used again or freed. The check is a dotted name ("certificate.chain", "ear.status",
+ * "workload"); the code is the CODE of the server's HTTP API; the detail is one sentence; the hint
+ * says what to do.
  */
 BH_PUBLIC const char *bh_failure_check(const bh_failure *failure);
 BH_PUBLIC const char *bh_failure_code(const bh_failure *failure);
