@@ -68,8 +68,9 @@ struct pas_fe_request {
     char method[12];
     char id[17];
     bool head;
-    bool asked; /* verifier or authority answered, or the hub refused */
-    bool last;  /* the connection ends with it */
+    bool asked;  /* verifier or authority answered, or the hub refused */
+    bool last;   /* the connection ends with it */
+    bool unread; /* refused for its length alone: answered before its body is read */
     uint8_t serial[PAS_FE_SERIAL_LEN];
     uint8_t *body;
     size_t body_len, body_cap;

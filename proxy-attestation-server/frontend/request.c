@@ -92,6 +92,9 @@ check_headers(struct pas_fe_request *r)
 
     if (length != NULL && (strlen(length) > 9 || strtol(length, NULL, 10) > BH_BODY_MAX)) {
         refuse_too_large(r, length);
+        /* A client that sends at once would lose the answer to a reset if nobody read on. */
+        r->unread = header(r, MHD_HTTP_HEADER_EXPECT) != NULL || strlen(length) > 9 ||
+                    strtoul(length, NULL, 10) > PAS_FE_DISCARD_MAX;
     } else if (type != NULL && !is_json(type)) {
         (void)bh_refuse(&r->diag, BH_ERR_MALFORMED, "request.content_type", "application/json",
             type, "the body of a request is JSON");
@@ -320,8 +323,7 @@ pas_fe_handle(void *cls, struct MHD_Connection *connection, const char *url, con
             return MHD_NO;
         *request = r;
         /* Answered before the body is read, which closes the connection. */
-        return r->last || r->diag.err == BH_ERR_TOO_LARGE ? pas_fe_reply_problem(r, &r->diag, 0)
-                                                          : MHD_YES;
+        return r->last || r->unread ? pas_fe_reply_problem(r, &r->diag, 0) : MHD_YES;
     }
     if (*upload_data_size != 0) {
         const size_t len = *upload_data_size;

@@ -53,7 +53,8 @@ Test(limits, a_longer_body_is_refused_before_it_comes)
 
     bench_start(&b, 1, "");
     client_open(&c, b.port);
-    (void)snprintf(head, sizeof(head), "Content-Length: %d\r\n", BH_BODY_MAX + 1);
+    (void)snprintf(
+        head, sizeof(head), "Content-Length: %d\r\nExpect: 100-continue\r\n", BH_BODY_MAX + 1);
     client_ask(&c, "POST /v1/certificates", head, NULL, &r);
     assert_problem(&r, 413, "too-large", "request.body");
     cr_assert(client_closed_within(&c, 5000));
@@ -64,6 +65,28 @@ Test(limits, a_longer_body_is_refused_before_it_comes)
     client_vanish(&c);
     cr_assert(silent(b.verifiers[0], 0));
     bench_stop(&b);
+}
+
+/* Who sends at once gets the answer, and no reset, and may go on. */
+Test(limits, a_longer_body_that_comes_all_the_same)
+{
+    char *body = malloc(BH_BODY_MAX + 2);
+    struct bench b;
+    struct client c;
+
+    cr_assert_not_null(body);
+    memset(body, 'x', BH_BODY_MAX + 1);
+    body[BH_BODY_MAX + 1] = '\0';
+    bench_start(&b, 1, "");
+    client_open(&c, b.port);
+    for (int i = 0; i < 3; i++) {
+        client_ask(&c, "POST /v1/certificates", "", body, &r);
+        assert_problem(&r, 413, "too-large", "request.body");
+    }
+    cr_assert(silent(b.verifiers[0], 0));
+    client_close(&c);
+    bench_stop(&b);
+    free(body);
 }
 
 static void
