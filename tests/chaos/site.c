@@ -31,7 +31,7 @@ chaos_begin(struct chaos *c, const char *name, const char *bin, unsigned seconds
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 say(struct chaos *c, const char *kind, const char *fmt, va_list args)
 {
     char text[1024];
