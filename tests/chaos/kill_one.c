@@ -10,6 +10,7 @@
 #define RECOVERY_MS 2000 /* to the next success */
 #define PIDS 16
 #define CALM_MS 300
+#define STALLED_LEAST 5
 
 static const char *const roles[] = {"verifier", "signer", "authority", "frontend"};
 
@@ -187,7 +188,8 @@ stall_verifier(struct scene *s)
     chaos_sleep_ms(CALM_MS);
     stalled = issued_during(s, 1500);
     (void)kill(pid, SIGCONT);
-    if (stalled < calm / 8)
+    /* How many is a matter of what else the machine does: were they stopped, it would be none. */
+    if (stalled < STALLED_LEAST)
         chaos_fail(
             s->chaos, "one stopped verifier stops the others: %lu instead of %lu", stalled, calm);
     chaos_say(s->chaos, "verifier stopped: %lu instead of %lu issued meanwhile", stalled, calm);

@@ -9,7 +9,7 @@ Test(survive_crowd, that_is_slow, .timeout = 120)
 
 Test(survive_crowd, that_is_rude, .timeout = 120)
 {
-    survive(chaos_rude_crowd, "rude-crowd", 2);
+    survive(chaos_rude_crowd, "rude-crowd", 1);
 }
 
 Test(survive_crowd, beyond_the_limit, .timeout = 120)
@@ -19,5 +19,5 @@ Test(survive_crowd, beyond_the_limit, .timeout = 120)
 
 Test(survive_crowd, that_is_refused, .timeout = 120)
 {
-    survive(chaos_refusals, "refusals", 6);
+    survive(chaos_refusals, "refusals", 3);
 }

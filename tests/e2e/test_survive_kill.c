@@ -4,7 +4,7 @@
 
 Test(survive_kill, of_the_whole_server, .timeout = 120)
 {
-    survive(chaos_kill_all, "kill-all", 5);
+    survive(chaos_kill_all, "kill-all", 1);
 }
 
 Test(survive_kill, of_one_process, .timeout = 120)
