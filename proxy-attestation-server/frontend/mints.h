@@ -39,7 +39,7 @@ void pas_fe_mints_forget(struct pas_fe_mints *mints);
 /** Returns one that is fresh at @p now_ms, borrowed until the next call, or an empty span. */
 struct bh_span pas_fe_mints_take(struct pas_fe_mints *mints, uint64_t now_ms);
 /**
- * One was wanted at @p now_ms. How many to ask for: 0, or PAS_FE_MINTS, whose ids are then
+ * One was wanted at @p now_ms. How many to ask for now: 0, or PAS_FE_MINTS, whose ids are then
  * mints->asked. What was asked for and did not come within a second is given up.
  */
 size_t pas_fe_mints_ask(struct pas_fe_mints *mints, uint64_t now_ms);
