@@ -4,6 +4,7 @@
 #include "connections.h"
 #include "ipc/child.h"
 
+#include <poll.h>
 #include <stdlib.h>
 
 static struct pas_fe_bucket *
@@ -160,43 +161,11 @@ submit_to_verifier(struct pas_fe_hub *hub, struct pas_fe_call *call)
     hub->queue_len++;
 }
 
-/* A challenge that was asked for ahead. False: ask. */
-static bool
-hand_out_mint(struct pas_fe_hub *hub, struct pas_fe_call *call)
-{
-    static const char type[] = "application/json";
-    const struct bh_span body = pas_fe_mints_take(&hub->mints, call->since_ms);
-
-    if (body.len == 0 || (call->body = malloc(body.len)) == NULL)
-        return false;
-    memcpy(call->body, body.ptr, body.len);
-    call->body_len = body.len;
-    call->status = 201;
-    memcpy(call->content_type, type, sizeof(type));
-    pas_fe_hub_finish(hub, call);
-    return true;
-}
-
-static void
-ask_ahead(struct pas_fe_hub *hub, struct pas_fe_peer *peer, uint64_t now_ms)
-{
-    const size_t n = pas_fe_mints_ask(&hub->mints, now_ms);
-
-    if (n > 0)
-        pas_fe_hub_send_mints(hub, peer, hub->mints.asked, n);
-}
-
 static void
 submit_to_authority(struct pas_fe_hub *hub, struct pas_fe_call *call)
 {
     struct pas_fe_peer *peer = pas_fe_hub_authority(hub);
-    const uint64_t now_ms = call->since_ms;
-    const bool mint = call->type == PAS_MINT;
 
-    if (mint && peer != NULL && hand_out_mint(hub, call)) {
-        ask_ahead(hub, peer, now_ms);
-        return;
-    }
     if (peer == NULL || !pas_fe_hub_send(hub, peer, call)) {
         pas_fe_hub_refuse(hub, call, BH_ERR_OVERLOADED, "server.authority",
             "the authority is not there; it is being started again");
@@ -204,8 +173,6 @@ submit_to_authority(struct pas_fe_hub *hub, struct pas_fe_call *call)
     }
     call->peer = peer;
     drop_payload(call);
-    if (mint)
-        ask_ahead(hub, peer, now_ms);
 }
 
 void

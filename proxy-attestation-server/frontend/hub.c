@@ -20,7 +20,7 @@
 
 enum bh_err
 pas_fe_hub_new(struct pas_fe_metrics *metrics, pas_fe_done *done, uint64_t answer_ms,
-    int64_t challenge_life, struct pas_fe_hub **ret_hub, struct bh_diag *diag)
+    struct pas_fe_hub **ret_hub, struct bh_diag *diag)
 {
     struct pas_fe_hub *hub = calloc(1, sizeof(*hub));
 
@@ -34,7 +34,6 @@ pas_fe_hub_new(struct pas_fe_metrics *metrics, pas_fe_done *done, uint64_t answe
     hub->metrics = metrics;
     hub->done = done;
     hub->answer_ms = answer_ms;
-    pas_fe_mints_init(&hub->mints, challenge_life);
     TAILQ_INIT(&hub->calls);
     TAILQ_INIT(&hub->queue);
     *ret_hub = hub;
@@ -63,36 +62,22 @@ wake(struct pas_fe_hub *hub)
         return;
 }
 
-/* What is queued leaves now, or by the thread that polls. False when the peer is broken. */
-static bool
-send_queued(struct pas_fe_hub *hub, struct pas_fe_peer *peer)
-{
-    const bool waited = peer->more;
-
-    if (!peer->broken && bh_ipc_flush(peer->ipc, &peer->more) != BH_OK)
-        peer->broken = true;
-    if (peer->broken || (peer->more && !waited))
-        wake(hub);
-    return !peer->broken;
-}
-
 bool
 pas_fe_hub_send(struct pas_fe_hub *hub, struct pas_fe_peer *peer, const struct pas_fe_call *call)
 {
-    if (!peer->broken && bh_ipc_queue(peer->ipc, call->type, call->id,
-                             bh_span(call->payload, call->payload_len)) != BH_OK)
-        peer->broken = true;
-    return send_queued(hub, peer);
-}
+    const bool waited = peer->more;
 
-void
-pas_fe_hub_send_mints(
-    struct pas_fe_hub *hub, struct pas_fe_peer *peer, const uint64_t *ids, size_t n)
-{
-    for (size_t i = 0; i < n && !peer->broken; i++)
-        if (bh_ipc_queue(peer->ipc, PAS_MINT, ids[i], bh_span_none()) != BH_OK)
-            peer->broken = true;
-    (void)send_queued(hub, peer);
+    if (peer->broken ||
+        bh_ipc_queue(peer->ipc, call->type, call->id, bh_span(call->payload, call->payload_len)) !=
+            BH_OK ||
+        bh_ipc_flush(peer->ipc, &peer->more) != BH_OK) {
+        peer->broken = true;
+        wake(hub);
+        return false;
+    }
+    if (peer->more && !waited)
+        wake(hub);
+    return true;
 }
 
 struct pas_fe_peer *
@@ -136,10 +121,8 @@ pas_fe_hub_lost_authority(struct pas_fe_hub *hub)
 static void
 drain_peer(struct pas_fe_hub *hub, uint64_t id)
 {
-    if (PAS_LINK_ROLE(id) == PAS_AUTHORITY) {
+    if (PAS_LINK_ROLE(id) == PAS_AUTHORITY)
         hub->authority_lost = false;
-        pas_fe_mints_forget(&hub->mints);
-    }
     for (size_t i = 0; i < hub->peers_top; i++)
         if (hub->peers[i].ipc != NULL && hub->peers[i].id == id)
             hub->peers[i].draining = true;
@@ -233,8 +216,6 @@ end_peer(struct pas_fe_hub *hub, struct pas_fe_peer *peer, const char *why, bool
     if (authority && !peer->draining)
         hub->authority_lost = true;
     fail_calls_of(hub, peer, authority);
-    if (authority)
-        pas_fe_mints_forget(&hub->mints);
     bh_ipc_free(peer->ipc);
     *peer = (struct pas_fe_peer){0};
     while (hub->peers_top > 0 && hub->peers[hub->peers_top - 1].ipc == NULL)
@@ -286,7 +267,7 @@ on_answer(struct pas_fe_hub *hub, struct pas_fe_peer *peer, uint64_t id, const s
         expected = call->where == PAS_FE_VERIFIER && call->peer == peer;
     if (expected)
         take_answer(hub, call, a);
-    else if (!authority || !pas_fe_mints_answer(&hub->mints, id, a, pas_fe_now_ms()))
+    else
         atomic_fetch_add_explicit(&hub->metrics->late_answers, 1, memory_order_relaxed);
     if (!authority && pas_fe_hub_release(peer, id))
         pas_fe_hub_feed(hub);

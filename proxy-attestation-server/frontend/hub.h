@@ -15,7 +15,7 @@
 #include <sys/queue.h>
 
 #define PAS_FE_TYPE_MAX 96     /* a content type */
-#define PAS_FE_HELD_MAX 4      /* requests under way at one verifier */
+#define PAS_FE_HELD_MAX 2      /* requests under way at one verifier */
 #define PAS_FE_WAITING_MAX 256 /* requests that wait for a verifier */
 #define PAS_FE_CALLS_MAX 8192  /* requests under way in all */
 #define PAS_FE_ANSWER_MS 10000 /* how long an answer may take, at most */
@@ -59,7 +59,7 @@ typedef void pas_fe_done(struct pas_fe_call *call);
 struct pas_fe_hub;
 
 BH_MUST_USE enum bh_err pas_fe_hub_new(struct pas_fe_metrics *metrics, pas_fe_done *done,
-    uint64_t answer_ms, int64_t challenge_life, struct pas_fe_hub **ret_hub, struct bh_diag *diag);
+    uint64_t answer_ms, struct pas_fe_hub **ret_hub, struct bh_diag *diag);
 void pas_fe_hub_free(struct pas_fe_hub *hub);
 
 /** Hand @p call over: it is sent, queued, or refused, and done() is called for it sooner or later.

@@ -4,7 +4,6 @@
 #define PAS_FRONTEND_HUB_PRIVATE_H
 
 #include "hub.h"
-#include "mints.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -40,7 +39,6 @@ struct pas_fe_hub {
     struct pas_fe_peer peers[PEERS_MAX];
     struct pollfd polled[PEERS_MAX + 1 + PAS_FE_OTHERS]; /* of the one thread that steps */
     struct pas_fe_peer *stepped[PEERS_MAX];
-    struct pas_fe_mints mints;
     size_t cut_len;
     uint64_t cut[PEERS_MAX];   /* whose channel was closed for what they did; for the parent */
     struct pas_fe_calls calls; /* oldest first */
@@ -66,9 +64,6 @@ bool pas_fe_hub_release(struct pas_fe_peer *peer, uint64_t id);
 /* hub.c */
 bool pas_fe_hub_send(
     struct pas_fe_hub *hub, struct pas_fe_peer *peer, const struct pas_fe_call *call);
-/* MINT under each of the ids, in one go. */
-void pas_fe_hub_send_mints(
-    struct pas_fe_hub *hub, struct pas_fe_peer *peer, const uint64_t *ids, size_t n);
 /* The authority that is asked, or NULL. */
 struct pas_fe_peer *pas_fe_hub_authority(struct pas_fe_hub *hub);
 

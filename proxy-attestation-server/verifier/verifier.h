@@ -11,7 +11,7 @@
 
 #include <openssl/x509.h>
 
-#define PAS_SLOTS 4     /* requests under way; as many as the frontend sends at a time */
+#define PAS_SLOTS 4     /* requests under way; the frontend sends at most two at a time */
 #define PAS_CACHED 256  /* endorsements remembered, a power of two */
 #define PAS_CACHED_S 10 /* for how long: a withdrawn key is refused after that at the latest */
 #define PAS_CHALLENGE_MAX 128

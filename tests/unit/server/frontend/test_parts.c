@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What can be tested without a process: routes, bodies, addresses. */
-#include "frontend/mints.h"
 #include "harness.h"
 
 #include "frontend/connections.h"
@@ -163,60 +162,4 @@ Test(parts, a_descriptor_is_entered_once)
     cr_assert(!pas_fe_connections_open(table, 1 << 30, (struct sockaddr *)&a));
     cr_assert_eq(pas_fe_connections_len(table), 0);
     pas_fe_connections_free(table);
-}
-
-/* Asked for in a burst at @p now_ms: the ids are in mints->asked. */
-static void
-burst(struct pas_fe_mints *mints, uint64_t now_ms)
-{
-    for (int i = 0; i < PAS_FE_MINTS; i++)
-        cr_assert_eq(pas_fe_mints_ask(mints, now_ms), 0, "%d", i);
-    cr_assert_eq(pas_fe_mints_ask(mints, now_ms), PAS_FE_MINTS);
-}
-
-Test(parts, challenges_are_asked_for_ahead_under_load_only)
-{
-    struct pas_fe_mints mints;
-
-    pas_fe_mints_init(&mints, 120);
-    for (uint64_t t = 1000; t < 2000; t += PAS_FE_MINT_BUSY_MS + 1)
-        cr_assert_eq(pas_fe_mints_ask(&mints, t), 0);
-    burst(&mints, 3000);
-    cr_assert_eq(pas_fe_mints_ask(&mints, 3001), 0, "they are on their way");
-    /* They do not come: after a second they are asked for again. */
-    burst(&mints, 9000);
-}
-
-Test(parts, challenges_asked_for_ahead_are_handed_out_once_and_fresh)
-{
-    const struct pas_answer good = {.status = 201, .body = bh_span_str("{\"challenge\":1}")};
-    const struct pas_answer bad = {.status = 500, .body = bh_span_str("{}")};
-    struct pas_fe_mints mints;
-
-    pas_fe_mints_init(&mints, 120);
-    burst(&mints, 1000);
-    const uint64_t first = mints.asked[0], second = mints.asked[1], third = mints.asked[2];
-    cr_assert_not(pas_fe_mints_answer(&mints, first ^ 1, &good, 1001), "nobody asked for it");
-    cr_assert(pas_fe_mints_answer(&mints, first, &good, 1001));
-    cr_assert_not(pas_fe_mints_answer(&mints, first, &good, 1001), "answered before");
-    cr_assert(pas_fe_mints_answer(&mints, second, &bad, 1001));
-    cr_assert(bh_span_equal(pas_fe_mints_take(&mints, 1002), good.body));
-    cr_assert_eq(pas_fe_mints_take(&mints, 1002).len, 0, "one, and no refusal");
-    cr_assert(pas_fe_mints_answer(&mints, third, &good, 1003));
-    cr_assert_eq(pas_fe_mints_take(&mints, 1003 + 501).len, 0, "too old to hand out");
-}
-
-Test(parts, a_short_life_is_not_spent_waiting)
-{
-    const struct pas_answer good = {.status = 201, .body = bh_span_str("{}")};
-    struct pas_fe_mints mints;
-
-    pas_fe_mints_init(&mints, 1);
-    burst(&mints, 1000);
-    cr_assert(pas_fe_mints_answer(&mints, mints.asked[0], &good, 1000));
-    cr_assert_eq(pas_fe_mints_take(&mints, 1051).len, 0);
-    burst(&mints, 5000);
-    cr_assert(pas_fe_mints_answer(&mints, mints.asked[0], &good, 5000));
-    pas_fe_mints_forget(&mints);
-    cr_assert_eq(pas_fe_mints_take(&mints, 5001).len, 0, "another authority, another key");
 }
