@@ -328,6 +328,7 @@ pas_store_begin(struct pas_store *store, struct bh_diag *diag)
         return e;
     }
     store->open_tx = true;
+    store->has_certificate = false;
     bh_diag_clear(&store->why);
     return BH_OK;
 }
@@ -351,7 +352,11 @@ pas_store_commit(struct pas_store *store, struct bh_diag *diag)
 
     if (e == BH_OK)
         e = pas_sql_run(store, ST_COMMIT, "commit", diag);
-    store->failed = e != BH_OK;
+    /* A commit of next to nothing is no sign that a certificate would find room again. */
+    if (e != BH_OK)
+        store->failed = true;
+    else if (store->has_certificate)
+        store->failed = false;
     if (e != BH_OK)
         pas_store_rollback(store);
     store->open_tx = false;
@@ -377,5 +382,7 @@ pas_store_usable(struct pas_store *store, struct bh_diag *diag)
         pas_store_rollback(store);
         return e;
     }
-    return pas_store_commit(store, diag);
+    if ((e = pas_store_commit(store, diag)) == BH_OK)
+        store->failed = false;
+    return e;
 }

@@ -40,10 +40,11 @@ struct pas_store {
     sqlite3 *db;
     sqlite3_stmt *st[ST_STATEMENTS];
     bool open_tx;
-    bool failed;        /* the last transaction was not committed */
-    struct bh_diag why; /* the first failure inside the open transaction */
-    int64_t import;     /* generation of the import under way */
-    int64_t forgotten;  /* the latest expiry among spent challenges that were dropped */
+    bool failed;          /* a transaction was not committed, and none with a certificate since */
+    bool has_certificate; /* the open transaction has one */
+    struct bh_diag why;   /* the first failure inside the open transaction */
+    int64_t import;       /* generation of the import under way */
+    int64_t forgotten;    /* the latest expiry among spent challenges that were dropped */
 };
 
 /** The text of each statement, and the schema they are for (sqlite_schema.c). */

@@ -23,6 +23,7 @@ pas_store_put_certificate(
 
     if (e != BH_OK)
         return e;
+    store->has_certificate = true;
     pas_sql_bind_blob(st, 1, bh_span(c->serial, sizeof(c->serial)));
     pas_sql_bind_text(st, 2, c->workload);
     pas_sql_bind_text(st, 3, c->platform);

@@ -43,8 +43,8 @@ BH_MUST_USE enum bh_err pas_store_check(const char *store_dir, struct bh_diag *d
 BH_MUST_USE enum bh_err pas_store_open(
     const char *store_dir, struct pas_store **ret_store, struct bh_diag *diag);
 void pas_store_close(struct pas_store *store);
-/** Readiness: the store can be read, and the last transaction was committed. After a failed one,
- * tries to write as much as a large record. */
+/** Readiness: the store can be read, and no transaction has failed since one with a certificate was
+ * committed. After a failed one, tries to write as much as a large record. */
 BH_MUST_USE enum bh_err pas_store_usable(struct pas_store *store, struct bh_diag *diag);
 
 /* ---- transactions ---- */

@@ -157,6 +157,7 @@ Test(store_survival, readiness_tells_of_a_full_disk)
     struct pas_store *store = NULL;
     struct bh_diag diag = {0};
     struct rlimit limit, small;
+    bool more;
 
     (void)signal(SIGXFSZ, SIG_IGN);
     cr_assert_eq(pas_store_open(folder_store(folder), &store, &diag), BH_OK);
@@ -166,6 +167,9 @@ Test(store_survival, readiness_tells_of_a_full_disk)
     small.rlim_cur = 0;
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
     cr_assert_eq(put_one(store, 1, NOW, &diag), BH_ERR_IO);
+    cr_assert_eq(pas_store_usable(store, NULL), BH_ERR_IO);
+    /* That nothing could be cleaned away is no sign of room. */
+    cr_assert_eq(pas_store_clean(store, NOW, 1000, 10, &more, &diag), BH_OK);
     cr_assert_eq(pas_store_usable(store, NULL), BH_ERR_IO);
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     cr_assert_eq(pas_store_usable(store, NULL), BH_OK);
