@@ -146,14 +146,17 @@ pas_pass_on(struct pas_verifier *v, struct pas_slot *slot, const struct pas_issu
         free(buf);
         return bh_fail(diag, BH_ERR_INTERNAL, "the verdict does not encode");
     }
-    /* PASSED first: the authority's answer, by its own channel, must not overtake it. */
+    e = bh_ipc_send(v->authority, slot->appraisal ? PAS_RESULT : PAS_ISSUE, slot->id, payload, -1);
+    free(buf);
+    if (e != BH_OK) {
+        lose_authority(v);
+        return bh_fail(diag, BH_ERR_OVERLOADED, "the authority is being restarted");
+    }
+    /* Only now: a verifier killed between the two would leave the frontend waiting for an answer to
+     * what the authority never heard of. That its answer may come first, the frontend knows. */
     if (v->frontend != NULL &&
         bh_ipc_send(v->frontend, PAS_PASSED, slot->id, bh_span_none(), -1) != BH_OK)
         lose_frontend(v);
-    if (bh_ipc_send(
-            v->authority, slot->appraisal ? PAS_RESULT : PAS_ISSUE, slot->id, payload, -1) != BH_OK)
-        lose_authority(v); /* its end fails the request at the frontend */
-    free(buf);
     return BH_OK;
 }
 

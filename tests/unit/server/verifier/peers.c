@@ -201,7 +201,7 @@ authority(void *arg)
             b->passed_as = msg.type;
         }
         (void)pthread_mutex_unlock(&b->lock);
-        if (b->mute)
+        if (b->mute || b->ends_after_answer)
             break;
     }
     bh_ipc_free(b->authority);

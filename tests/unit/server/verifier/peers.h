@@ -29,6 +29,7 @@ struct bench {
     /* what the authority says, and what it was told */
     enum bh_err challenge_err;
     bool mute;
+    bool ends_after_answer; /* it answers one lookup, and is gone */
     unsigned lookups;
     size_t endorsed_len;
     uint8_t keys[ENDORSED_MAX][32];

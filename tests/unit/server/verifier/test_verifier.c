@@ -462,6 +462,18 @@ Test(verifier, an_authority_that_ends_fails_the_request_only)
     outcome_clear(&o);
 }
 
+/* PASSED says that the authority has the request: never before it was sent there. */
+Test(verifier, a_verdict_that_does_not_leave_is_not_passed)
+{
+    struct outcome o;
+
+    b.ends_after_answer = true;
+    o = ask(PAS_ENROL, sound(NITRO));
+    cr_expect_eq(o.status, 503);
+    cr_expect_eq(o.passed_as, 0);
+    outcome_clear(&o);
+}
+
 static bool
 survives(void *arg, struct bh_span mutant, size_t at, const char *how)
 {
