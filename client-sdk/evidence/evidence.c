@@ -59,9 +59,10 @@ ev_platform(const struct ev_evidence *ev)
 
 /* ---- decode ---- */
 
+/* A collection where @p cmw is given, else one record's bytes. */
 static enum bh_err
-decode_as(const struct ev_platform *platform, struct bh_span raw, const char *media_type,
-    struct ev_report *report, struct ev_evidence **ret_ev)
+decode_as(const struct ev_platform *platform, const struct bh_cmw *cmw, struct bh_span raw,
+    const char *media_type, struct ev_report *report, struct ev_evidence **ret_ev)
 {
     struct ev_evidence *ev = calloc(1, sizeof(*ev));
     enum bh_err e;
@@ -70,7 +71,9 @@ decode_as(const struct ev_platform *platform, struct bh_span raw, const char *me
         return ev_refuse(
             report, BH_ERR_NOMEM, "memory", "evidence.memory", "enough memory", "too little", NULL);
     ev->platform = platform;
-    if ((e = platform->decode(raw, media_type, report, &ev->state)) != BH_OK) {
+    e = cmw != NULL ? platform->decode_collection(cmw, report, &ev->state)
+                    : platform->decode(raw, media_type, report, &ev->state);
+    if (e != BH_OK) {
         free(ev);
         return e;
     }
@@ -102,8 +105,12 @@ unsupported(struct ev_report *report, const char *type)
 enum bh_err
 ev_decode(const struct bh_cmw *cmw, struct ev_report *report, struct ev_evidence **ret_ev)
 {
+    static const struct bh_span none;
     const struct bh_cmw_record *record = &cmw->records[0];
 
+    for (size_t i = 0; i < BH_COUNT(platforms) && cmw->collection; i++)
+        if (platforms[i]->takes_collection != NULL && platforms[i]->takes_collection(cmw))
+            return decode_as(platforms[i], cmw, none, NULL, report, ret_ev);
     if (cmw->collection)
         return unsupported(
             report, cmw->collection_type[0] != '\0' ? cmw->collection_type : "a collection");
@@ -111,7 +118,7 @@ ev_decode(const struct bh_cmw *cmw, struct ev_report *report, struct ev_evidence
         return unsupported(report, "nothing");
     for (size_t i = 0; i < BH_COUNT(platforms); i++)
         if (platforms[i]->takes(record->type))
-            return decode_as(platforms[i], record->value, record->type, report, ret_ev);
+            return decode_as(platforms[i], NULL, record->value, record->type, report, ret_ev);
     return unsupported(report, record->type);
 }
 
@@ -120,7 +127,7 @@ ev_decode_raw(struct bh_span bytes, struct ev_report *report, struct ev_evidence
 {
     for (size_t i = 0; i < BH_COUNT(by_form); i++)
         if (by_form[i]->recognises(bytes))
-            return decode_as(by_form[i], bytes, NULL, report, ret_ev);
+            return decode_as(by_form[i], NULL, bytes, NULL, report, ret_ev);
     return ev_refuse(report, BH_ERR_UNSUPPORTED, "form of the bytes", "evidence.type",
         "evidence of " BUILT_IN, "bytes of another form",
         "give the evidence as a CMW (RFC 9999) with its media type");

@@ -132,6 +132,16 @@ struct ev_trust {
     enum bh_err (*lookup)(void *arg, const char *platform, const uint8_t key[32],
         struct ev_endorsement *ret_e, struct bh_diag *diag);
     void *lookup_arg;
+    /**
+     * Find collateral that did not come with the evidence: @p kind by its file name in a folder of
+     * collateral ("vcek.der", "tcb_info.json"), @p key by what identifies it among its kind (chip
+     * id and TCB, FMSPC, the issuing CA). BH_OK and at most BH_COLLATERAL_MAX bytes that stay valid
+     * until the appraisal ends; BH_ERR_COLLATERAL_MISSING, or another error. What it returns is
+     * verified like what the evidence brought. NULL: there is none.
+     */
+    enum bh_err (*collateral)(void *arg, const char *kind, struct bh_span key,
+        struct bh_span *ret_bytes, struct bh_diag *diag);
+    void *collateral_arg;
     struct ev_chain_cache *cache; /* verified intermediate certificates; NULL: none */
 };
 

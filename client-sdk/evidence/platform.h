@@ -32,6 +32,15 @@ struct ev_platform {
      */
     enum bh_err (*decode)(
         struct bh_span raw, const char *media_type, struct ev_report *report, void **ret_state);
+    /**
+     * For evidence that travels with its endorsements in a collection; both NULL where there is no
+     * such form. The collection is this platform's: by its type, and where platforms share one, by
+     * the outer form of its records. Then as decode; labels that the platform does not know are
+     * refused. The state borrows from @p cmw.
+     */
+    bool (*takes_collection)(const struct bh_cmw *cmw);
+    enum bh_err (*decode_collection)(
+        const struct bh_cmw *cmw, struct ev_report *report, void **ret_state);
     void (*free)(void *state);
 
     /** See ev_bind(); checks "<platform>.binding", "<platform>.public_key". */
