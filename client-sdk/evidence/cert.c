@@ -30,6 +30,9 @@ static const uint8_t oid_basic_constraints[] = {0x55, 0x1d, 0x13};
 static const uint8_t ecdsa_with_sha384[] = {
     0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03};
 
+static const uint8_t ecdsa_with_sha256[] = {
+    0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02};
+
 static bool
 is_oid(struct bh_span oid, const uint8_t *want, size_t len)
 {
@@ -169,7 +172,8 @@ read_extensions(struct bh_span all, struct ev_cert *cert, struct bh_diag *diag)
     enum bh_err e;
 
     bh_reader_init(&outer, all);
-    bh_reader_init(&list, bh_reader_der(&outer, TAG_SEQUENCE, NULL));
+    cert->extensions = bh_reader_der(&outer, TAG_SEQUENCE, NULL);
+    bh_reader_init(&list, cert->extensions);
     if (bh_reader_end(&outer) != BH_OK)
         return malformed(diag, "the extensions are not a sequence");
     for (size_t n = 0; bh_reader_left(&list) > 0; n++) {
@@ -228,14 +232,14 @@ read_version(struct bh_reader *tbs)
 static enum bh_err
 read_tbs(struct bh_span content, struct ev_cert *cert, struct bh_diag *diag)
 {
-    struct bh_span serial, algorithm, subject, ignored = bh_span_none(), extensions;
+    struct bh_span algorithm, subject, ignored = bh_span_none(), extensions;
     struct bh_reader tbs, validity;
     struct bh_span issuer;
 
     bh_reader_init(&tbs, content);
     if (!read_version(&tbs))
         return malformed(diag, "expected version 3");
-    serial = bh_reader_der(&tbs, TAG_INTEGER, NULL);
+    cert->serial = bh_reader_der(&tbs, TAG_INTEGER, NULL);
     (void)bh_reader_der(&tbs, TAG_SEQUENCE, &algorithm);
     issuer = bh_reader_der(&tbs, TAG_SEQUENCE, &cert->issuer);
     bh_reader_init(&validity, bh_reader_der(&tbs, TAG_SEQUENCE, NULL));
@@ -247,7 +251,7 @@ read_tbs(struct bh_span content, struct ev_cert *cert, struct bh_diag *diag)
     (void)bh_reader_der(&tbs, TAG_SEQUENCE, &cert->spki);
     /* Only the tag of the extensions is accepted here: unique identifiers (4.1.2.8) are refused. */
     extensions = bh_reader_der(&tbs, TAG_EXTENSIONS, NULL);
-    if (bh_reader_end(&tbs) != BH_OK || serial.len == 0 || serial.len > 21)
+    if (bh_reader_end(&tbs) != BH_OK || cert->serial.len == 0 || cert->serial.len > 21)
         return malformed(diag, "the certificate's fields are not those of version 3");
     if (!bh_span_equal(algorithm, cert->algorithm))
         return malformed(diag, "two different signature algorithms (4.1.1.2)");
@@ -280,6 +284,28 @@ ev_cert_read(struct bh_span der, struct ev_cert *ret_cert, struct bh_diag *diag)
         return e;
     *ret_cert = cert;
     return BH_OK;
+}
+
+struct bh_span
+ev_cert_extension(const struct ev_cert *cert, struct bh_span oid)
+{
+    struct bh_reader list, r;
+
+    bh_reader_init(&list, cert->extensions);
+    while (bh_reader_left(&list) > 0) {
+        bh_reader_init(&r, bh_reader_der(&list, TAG_SEQUENCE, NULL));
+        if (!bh_span_equal(bh_reader_der(&r, TAG_OID, NULL), oid))
+            continue;
+        (void)read_flag(&r);
+        return bh_reader_der(&r, TAG_OCTETS, NULL);
+    }
+    return bh_span_none();
+}
+
+bool
+ev_cert_is_es256(const struct ev_cert *cert)
+{
+    return bh_span_equal(cert->algorithm, bh_span(ecdsa_with_sha256, sizeof(ecdsa_with_sha256)));
 }
 
 bool

@@ -28,9 +28,11 @@ struct ev_cert {
     struct bh_span tbs;       /* what is signed, with its head */
     struct bh_span algorithm; /* AlgorithmIdentifier of the signature, with its head */
     struct bh_span signature;
+    struct bh_span serial;          /* content of the INTEGER */
     struct bh_span issuer, subject; /* Names, with their heads */
     struct bh_span common_name;     /* the last one of the subject; empty when absent */
     struct bh_span spki;            /* with its head */
+    struct bh_span extensions;      /* content of the sequence of all of them */
     int64_t not_before, not_after;
     bool ca;
     uint32_t path_len; /* EV_CERT_NO_PATH_LEN when absent */
@@ -41,6 +43,12 @@ struct ev_cert {
 /** Read one certificate that fills @p der exactly. BH_ERR_MALFORMED. */
 BH_MUST_USE enum bh_err ev_cert_read(
     struct bh_span der, struct ev_cert *ret_cert, struct bh_diag *diag);
+
+/** The value of the extension whose OID has this content; empty when the certificate has none. */
+struct bh_span ev_cert_extension(const struct ev_cert *cert, struct bh_span oid);
+
+/** The signature algorithm is ecdsa-with-SHA256 (RFC 5758, 3.2). */
+bool ev_cert_is_es256(const struct ev_cert *cert);
 
 /** The signature algorithm is ecdsa-with-SHA384 (RFC 5758, 3.2). */
 bool ev_cert_is_es384(const struct ev_cert *cert);
