@@ -58,9 +58,8 @@ two_digits(struct bh_reader *r)
     return (unsigned)(tens - '0') * 10 + (unsigned)(ones - '0');
 }
 
-/* UTCTime or GeneralizedTime in the one form each that RFC 5280, 4.1.2.5 allows. */
-static int64_t
-read_time(struct bh_reader *from)
+int64_t
+ev_cert_time(struct bh_reader *from)
 {
     const bool utc = bh_reader_der_is(from, TAG_UTC_TIME);
     struct bh_reader r;
@@ -243,8 +242,8 @@ read_tbs(struct bh_span content, struct ev_cert *cert, struct bh_diag *diag)
     (void)bh_reader_der(&tbs, TAG_SEQUENCE, &algorithm);
     issuer = bh_reader_der(&tbs, TAG_SEQUENCE, &cert->issuer);
     bh_reader_init(&validity, bh_reader_der(&tbs, TAG_SEQUENCE, NULL));
-    cert->not_before = read_time(&validity);
-    cert->not_after = read_time(&validity);
+    cert->not_before = ev_cert_time(&validity);
+    cert->not_after = ev_cert_time(&validity);
     if (bh_reader_end(&validity) != BH_OK)
         return malformed(diag, "the validity is not two times (4.1.2.5)");
     subject = bh_reader_der(&tbs, TAG_SEQUENCE, &cert->subject);

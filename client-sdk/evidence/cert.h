@@ -12,6 +12,7 @@
 #define EV_CERT_H
 
 #include "core/err.h"
+#include "core/reader.h"
 
 #include <openssl/evp.h>
 
@@ -46,6 +47,10 @@ BH_MUST_USE enum bh_err ev_cert_read(
 
 /** The value of the extension whose OID has this content; empty when the certificate has none. */
 struct bh_span ev_cert_extension(const struct ev_cert *cert, struct bh_span oid);
+
+/** A UTCTime or GeneralizedTime in the one form each that RFC 5280, 4.1.2.5 allows; spoils @p from
+ * when it is another. */
+int64_t ev_cert_time(struct bh_reader *from);
 
 /** The signature algorithm is ecdsa-with-SHA256 (RFC 5758, 3.2). */
 bool ev_cert_is_es256(const struct ev_cert *cert);
