@@ -214,8 +214,6 @@ later_platform(struct bh_span s)
         0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07};
     static const uint8_t tpm[] = {0xff, 'T', 'C', 'G', 0x80, 0x18};
 
-    if (s.len == 1184 && s.ptr[0] >= 2 && s.ptr[0] <= 5 && s.ptr[1] == 0 && s.ptr[0x34] == 1)
-        return "amd-sev-snp";
     if (s.len > 436 && memcmp(s.ptr + 12, intel, sizeof(intel)) == 0)
         return s.ptr[4] == 0x81 ? "intel-tdx" : "intel-sgx";
     if (s.len > sizeof(tpm) &&

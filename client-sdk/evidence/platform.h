@@ -82,6 +82,9 @@ struct ev_platform {
 extern const struct ev_platform ev_aws_nitro;
 extern const struct ev_platform ev_arm_cca;
 extern const struct ev_platform ev_psa;
+extern const struct ev_platform ev_intel_sgx;
+extern const struct ev_platform ev_intel_tdx;
+extern const struct ev_platform ev_amd_sev_snp;
 
 /** The row of a platform's name; NULL when there is none. */
 const struct ev_platform *ev_platform_find(const char *name);

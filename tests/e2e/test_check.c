@@ -161,7 +161,7 @@ Test(check, one_kind_of_devices)
 
 Test(check, platforms)
 {
-    must_refuse(POLICY("{\"platform\":\"amd-sev-snp\"}"), "accept[0].platform");
+    must_refuse(POLICY("{\"platform\":\"amd-sev-snp\"}"), "accept[0].measurement");
     must_refuse(POLICY("{\"platform\":\"intel-sgx\"}"), "accept[0].platform");
     must_refuse(POLICY("{\"platform\":\"intel-tdx\"}"), "accept[0].platform");
     must_refuse(POLICY("{\"platform\":\"tpm2\"}"), "accept[0].platform");

@@ -188,8 +188,6 @@ Test(vectors, platforms_of_later_versions)
     static const struct {
         const char *file, *platform;
     } cases[] = {
-        {"snp/milan-v2-vcek/report.bin", "amd-sev-snp"},
-        {"snp/turin-v5-vcek-aci/report.bin", "amd-sev-snp"},
         {"sgx/v3-platform-00606a000000-2025/quote.bin", "intel-sgx"},
         {"tdx/v4-20a06f000000/quote.bin", "intel-tdx"},
         {"tdx/v5-90c06f000000-2026/quote.bin", "intel-tdx"},

@@ -55,7 +55,6 @@ unsupported(const struct bh_cmw *cmw, const char *named)
 Test(evidence, types)
 {
     static const char *const collections[][2] = {
-        {"tag:beachhead,2026:amd-sev-snp", "amd-sev-snp"},
         {"tag:beachhead,2026:intel-dcap", "intel-tdx"},
         {"tag:beachhead,2026:tpm2", "tpm2"},
         {"tag:example.com,2026:other", "tag:example.com,2026:other"},
@@ -133,7 +132,7 @@ Test(evidence, names)
         cr_assert(ev_platform_find(names[count]) != NULL, "%s", names[count]);
         cr_assert_str_eq(ev_platform_find(names[count])->name, names[count]);
     }
-    cr_assert_eq(count, 3);
+    cr_assert_geq(count, 4);
     cr_assert_null(ev_platform_find("tpm2"));
 }
 
