@@ -8,7 +8,6 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #define FILE_MAX (1024 * 1024)
 
@@ -109,7 +108,6 @@ load_key(struct bh_trust_inputs *in, const char *path, struct bh_diag *diag)
 enum bh_err
 bh_trust_inputs_load(struct bh_trust_inputs *in, struct bh_diag *diag)
 {
-    struct stat st;
     enum bh_err e;
 
     for (size_t i = 0; i < in->anchor_files_len; i++)
@@ -118,10 +116,9 @@ bh_trust_inputs_load(struct bh_trust_inputs *in, struct bh_diag *diag)
     for (size_t i = 0; i < in->key_files_len; i++)
         if ((e = load_key(in, in->key_files[i], diag)) != BH_OK)
             return e;
-    if (in->collateral != NULL && (stat(in->collateral, &st) != 0 || !S_ISDIR(st.st_mode)))
-        return bh_refuse(diag, BH_ERR_USAGE, "collateral", "a folder", in->collateral,
-            "the collateral folder cannot be read");
-    return BH_OK;
+    if (in->collateral == NULL)
+        return BH_OK;
+    return bh_collateral_dir_open(in->collateral, &in->collateral_dir, diag);
 }
 
 void
@@ -130,6 +127,8 @@ bh_trust_inputs_clear(struct bh_trust_inputs *in)
     for (size_t i = 0; i < in->anchors_len; i++)
         X509_free(in->anchors[i]);
     in->anchors_len = 0;
+    bh_collateral_dir_free(in->collateral_dir);
+    in->collateral_dir = NULL;
     OPENSSL_cleanse(in->keys, sizeof(in->keys));
 }
 
@@ -167,6 +166,10 @@ bh_trust_inputs_authenticate(
     if (before == NULL)
         return ev_refuse(report, BH_ERR_NOMEM, "memory", "trust", NULL, NULL, NULL);
     *before = *report;
+    if (in->collateral_dir != NULL) {
+        trust.collateral = bh_collateral_dir_find;
+        trust.collateral_arg = in->collateral_dir;
+    }
     if (in->anchor_files_len == 0)
         e = ev_trust_add_vendor_roots(&trust, NULL);
     for (size_t i = 0; i < in->anchors_len; i++)

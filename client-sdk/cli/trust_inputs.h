@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What `inspect` and `appraise` verify against: anchors, endorsed keys, a time. */
+/* What `inspect` and `appraise` verify against: anchors, endorsed keys, collateral, a time. */
 #ifndef BH_CLI_TRUST_INPUTS_H
 #define BH_CLI_TRUST_INPUTS_H
+
+#include "collateral_dir.h"
 
 #include "evidence/evidence.h"
 
@@ -17,6 +19,7 @@ struct bh_trust_inputs {
     /* filled by bh_trust_inputs_load() */
     size_t anchors_len;
     X509 *anchors[EV_ANCHORS_MAX];
+    struct bh_collateral_dir *collateral_dir;
     size_t keys_len;
     struct ev_endorsement keys[BH_CLI_KEYS_MAX];
     size_t warnings_len;
@@ -26,7 +29,7 @@ struct bh_trust_inputs {
 /**
  * Read the files. What is given is taken as given; a key whose private half is published gets a
  * warning. BH_ERR_USAGE for a file that cannot be read or is no key or certificate.
- * bh_trust_inputs_clear() frees.
+ * bh_trust_inputs_clear() frees, also the collateral that authenticated evidence borrows from.
  */
 BH_MUST_USE enum bh_err bh_trust_inputs_load(struct bh_trust_inputs *in, struct bh_diag *diag);
 void bh_trust_inputs_clear(struct bh_trust_inputs *in);

@@ -188,5 +188,8 @@ ev_snp_claims(const void *state)
         set_endorser(all, "vcek", &n->vcek);
     if (n->has_vlek)
         set_endorser(all, "vlek", &n->vlek);
+    /* One from the collateral shows once it counted. */
+    if (n->product != EV_SNP_NO_PRODUCT)
+        set_endorser(all, n->endorser.vlek ? "vlek" : "vcek", &n->endorser);
     return all;
 }
