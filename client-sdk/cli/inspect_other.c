@@ -171,9 +171,8 @@ inspect_csr(const struct bh_input *in, json_t *doc, struct ev_report *report)
     if ((e = bh_csr_read(in->bytes, &csr, &diag)) != BH_OK)
         return bh_inspect_refused(report, &diag, "RFC 2986", "csr.malformed", expected);
     ev_pass(report, "RFC 2986", "csr.signature", expected, "it is");
-    set_text(doc, "key", bh_key_name(csr.key));
+    set_text(doc, "key", csr.key_name);
     set_text(doc, "spki", bh_hex(bh_span(csr.spki, csr.spki_len), hex, sizeof(hex)));
-    bh_csr_clear(&csr);
     return BH_OK;
 }
 

@@ -2,13 +2,14 @@
 #include "cose.h"
 
 #include "cbor.h"
-#include "reader.h"
 #include "writer.h"
 #include "x509.h"
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+
+#define POINT_MAX 133
 
 enum header { /* RFC 9052, 3.1; RFC 9360 */
     HEADER_ALG = 1,
@@ -43,10 +44,8 @@ find_alg(int64_t alg, bool mac)
 }
 
 static const struct algorithm *
-find_by_key(EVP_PKEY *key)
+find_by_name(const char *name)
 {
-    const char *name = bh_key_name(key);
-
     for (size_t i = 0; i < BH_COUNT(algorithms); i++)
         if (algorithms[i].key != NULL && strcmp(algorithms[i].key, name) == 0)
             return &algorithms[i];
@@ -176,71 +175,48 @@ structure_prefix(const struct bh_cose *m, uint8_t out[PREFIX_MAX], size_t *ret_l
     return BH_OK;
 }
 
-/* r and s as DER INTEGERs: no leading zeros, one where the sign bit is set. */
-static void
-der_integer(struct bh_writer *w, const uint8_t *v, size_t len)
-{
-    const size_t mark = bh_writer_der_open(w, 0x02);
-
-    while (len > 1 && *v == 0) {
-        v++;
-        len--;
-    }
-    if (*v & 0x80)
-        bh_writer_u8(w, 0);
-    bh_writer_put(w, bh_span(v, len));
-    bh_writer_der_close(w, mark);
-}
-
-#define DER_SIGNATURE_MAX 150
-
+/* By the point of a key: uncompressed, of the algorithm's curve. */
 static enum bh_err
-raw_to_der(struct bh_span raw, uint8_t out[DER_SIGNATURE_MAX], struct bh_span *ret_der)
+verify_parts(struct bh_span point, const struct algorithm *a, struct bh_span first,
+    struct bh_span second, struct bh_span raw, struct bh_diag *diag)
 {
-    struct bh_writer w;
-    size_t mark;
-
-    bh_writer_init(&w, out, DER_SIGNATURE_MAX);
-    mark = bh_writer_der_open(&w, 0x30);
-    der_integer(&w, raw.ptr, raw.len / 2);
-    der_integer(&w, raw.ptr + raw.len / 2, raw.len / 2);
-    bh_writer_der_close(&w, mark);
-    return bh_writer_end(&w, ret_der);
-}
-
-static enum bh_err
-verify_parts(EVP_PKEY *key, const struct algorithm *a, struct bh_span first, struct bh_span second,
-    struct bh_span raw, struct bh_diag *diag)
-{
-    uint8_t buf[DER_SIGNATURE_MAX];
+    uint8_t buf[BH_ECDSA_DER_MAX];
     struct bh_span der;
-    EVP_MD_CTX *ctx;
-    bool good;
+    enum bh_err e;
 
     if (raw.len != a->half * 2)
         return bh_fail(diag, BH_ERR_NOT_AUTHENTIC, "signature: %zu bytes, %s has %zu", raw.len,
             a->name, a->half * 2);
-    if (raw_to_der(raw, buf, &der) != BH_OK)
+    if (bh_ecdsa_to_der(raw, buf, &der) != BH_OK)
         return bh_fail(diag, BH_ERR_NOT_AUTHENTIC, "signature: not a pair of integers");
-    if ((ctx = EVP_MD_CTX_new()) == NULL)
-        return bh_fail(diag, BH_ERR_NOMEM, "signature");
-    good = EVP_DigestVerifyInit(ctx, NULL, bh_sha2_md(a->bits), NULL, key) == 1 &&
-           EVP_DigestVerifyUpdate(ctx, first.ptr, first.len) == 1 &&
-           (second.len == 0 || EVP_DigestVerifyUpdate(ctx, second.ptr, second.len) == 1) &&
-           EVP_DigestVerifyFinal(ctx, der.ptr, der.len) == 1;
-    EVP_MD_CTX_free(ctx);
-    ERR_clear_error();
-    if (!good)
-        return bh_fail(diag, BH_ERR_NOT_AUTHENTIC, "the %s signature does not verify", a->name);
+    if ((e = bh_ecdsa_verify_point(point, a->bits, first, second, der)) == BH_OK)
+        return BH_OK;
+    if (e == BH_ERR_INTERNAL)
+        return bh_fail(diag, e, "OpenSSL cannot verify a signature");
+    return bh_fail(diag, BH_ERR_NOT_AUTHENTIC, "the %s signature does not verify", a->name);
+}
+
+/* The uncompressed point of an EC key. */
+static enum bh_err
+point_of(EVP_PKEY *key, uint8_t out[POINT_MAX], struct bh_span *ret_point, struct bh_diag *diag)
+{
+    size_t len;
+
+    if (EVP_PKEY_get_octet_string_param(
+            key, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, out, POINT_MAX, &len) != 1) {
+        ERR_clear_error();
+        return bh_fail(diag, BH_ERR_NOT_AUTHENTIC, "a key whose point cannot be read");
+    }
+    *ret_point = bh_span(out, len);
     return BH_OK;
 }
 
-enum bh_err
-bh_cose_verify(const struct bh_cose *cose, EVP_PKEY *key, struct bh_diag *diag)
+/* A COSE_Sign1 by a key of the named type: its algorithm, from the protected header. */
+static enum bh_err
+signed_with(const struct bh_cose *cose, const char *key_name, const struct algorithm **ret_a,
+    struct bh_diag *diag)
 {
     const struct algorithm *a = find_alg(cose->alg, false);
-    uint8_t prefix[PREFIX_MAX];
-    size_t len;
 
     if (cose->kind != BH_COSE_SIGN1)
         return bh_fail(diag, BH_ERR_NOT_AUTHENTIC, "expected a COSE_Sign1, found a COSE_Mac0");
@@ -250,12 +226,58 @@ bh_cose_verify(const struct bh_cose *cose, EVP_PKEY *key, struct bh_diag *diag)
     if (a == NULL)
         return bh_fail(diag, BH_ERR_NOT_AUTHENTIC,
             "COSE algorithm %lld: expected ES256, ES384 or ES512", (long long)cose->alg);
-    if (strcmp(a->key, bh_key_name(key)) != 0)
+    if (strcmp(a->key, key_name) != 0)
         return bh_fail(diag, BH_ERR_NOT_AUTHENTIC, "COSE algorithm %s needs a %s key, this is %s",
-            a->name, a->key, bh_key_name(key));
+            a->name, a->key, key_name);
+    *ret_a = a;
+    return BH_OK;
+}
+
+static enum bh_err
+verify_sign1(const struct bh_cose *cose, const struct algorithm *a, struct bh_span point,
+    struct bh_diag *diag)
+{
+    uint8_t prefix[PREFIX_MAX];
+    size_t len;
+
     if (structure_prefix(cose, prefix, &len) != BH_OK)
         return bh_fail(diag, BH_ERR_NOT_AUTHENTIC, "COSE protected header too large");
-    return verify_parts(key, a, bh_span(prefix, len), cose->payload, cose->signature, diag);
+    return verify_parts(point, a, bh_span(prefix, len), cose->payload, cose->signature, diag);
+}
+
+enum bh_err
+bh_cose_verify(const struct bh_cose *cose, EVP_PKEY *key, struct bh_diag *diag)
+{
+    const struct algorithm *a;
+    uint8_t buf[POINT_MAX];
+    struct bh_span point;
+    enum bh_err e;
+
+    if ((e = signed_with(cose, bh_key_name(key), &a, diag)) != BH_OK ||
+        (e = point_of(key, buf, &point, diag)) != BH_OK)
+        return e;
+    return verify_sign1(cose, a, point, diag);
+}
+
+enum bh_err
+bh_cose_verify_spki(const struct bh_cose *cose, struct bh_span spki, struct bh_diag *diag)
+{
+    const struct algorithm *a;
+    struct bh_span point;
+    EVP_PKEY *key = NULL;
+    const char *name;
+    enum bh_err e;
+
+    if (bh_spki_point(spki, &name, &point) == BH_OK) {
+        if ((e = signed_with(cose, name, &a, diag)) != BH_OK)
+            return e;
+        return verify_sign1(cose, a, point, diag);
+    }
+    /* For the reason: no other key signs a COSE message here. */
+    if ((e = bh_spki_decode(spki, &key, diag)) == BH_OK)
+        e = bh_cose_verify(cose, key, diag);
+    EVP_PKEY_free(key);
+    return e;
 }
 
 static enum bh_err
@@ -313,82 +335,48 @@ bh_cose_verify_mac(const struct bh_cose *cose, struct bh_span key, struct bh_dia
 enum bh_err
 bh_ecdsa_verify(EVP_PKEY *key, struct bh_span message, struct bh_span raw, struct bh_diag *diag)
 {
-    const struct algorithm *a = find_by_key(key);
-
-    if (a == NULL)
-        return bh_fail(
-            diag, BH_ERR_NOT_AUTHENTIC, "a %s key makes no ECDSA signature here", bh_key_name(key));
-    return verify_parts(key, a, message, bh_span_none(), raw, diag);
-}
-
-/* One DER INTEGER of a signature into @p len bytes, big-endian. */
-static bool
-raw_integer(struct bh_reader *r, uint8_t *out, size_t len)
-{
-    struct bh_span v;
-
-    if (bh_reader_u8(r) != 0x02)
-        return false;
-    v = bh_reader_take(r, bh_reader_u8(r));
-    while (v.len > 0 && *v.ptr == 0)
-        v = bh_span(v.ptr + 1, v.len - 1);
-    if (!bh_reader_ok(r) || v.len > len)
-        return false;
-    memset(out, 0, len - v.len);
-    if (v.len > 0)
-        memcpy(out + len - v.len, v.ptr, v.len);
-    return true;
-}
-
-static bool
-der_to_raw(struct bh_span der, uint8_t *out, size_t half)
-{
-    struct bh_reader r;
-    size_t len;
-
-    bh_reader_init(&r, der);
-    if (bh_reader_u8(&r) != 0x30)
-        return false;
-    if ((len = bh_reader_u8(&r)) == 0x81)
-        len = bh_reader_u8(&r);
-    return bh_reader_left(&r) == len && raw_integer(&r, out, half) &&
-           raw_integer(&r, out + half, half) && bh_reader_end(&r) == BH_OK;
-}
-
-static enum bh_err
-sign_parts(EVP_PKEY *key, const struct algorithm *a, struct bh_span first, struct bh_span second,
-    uint8_t out[132], struct bh_diag *diag)
-{
-    uint8_t der[DER_SIGNATURE_MAX];
-    size_t der_len = sizeof(der);
-    enum bh_err e = BH_OK;
-    char why[160];
-    EVP_MD_CTX *ctx;
-
-    if ((ctx = EVP_MD_CTX_new()) == NULL)
-        return bh_fail(diag, BH_ERR_NOMEM, "signature");
-    if (EVP_DigestSignInit(ctx, NULL, bh_sha2_md(a->bits), NULL, key) != 1 ||
-        EVP_DigestSignUpdate(ctx, first.ptr, first.len) != 1 ||
-        (second.len > 0 && EVP_DigestSignUpdate(ctx, second.ptr, second.len) != 1) ||
-        EVP_DigestSignFinal(ctx, der, &der_len) != 1 ||
-        !der_to_raw(bh_span(der, der_len), out, a->half))
-        e = bh_fail(diag, BH_ERR_INTERNAL, "cannot sign: %s", bh_openssl_why(why, sizeof(why)));
-    EVP_MD_CTX_free(ctx);
-    return e;
-}
-
-enum bh_err
-bh_ecdsa_sign(
-    EVP_PKEY *key, struct bh_span message, uint8_t out[132], size_t *ret_len, struct bh_diag *diag)
-{
-    const struct algorithm *a = find_by_key(key);
+    const struct algorithm *a = find_by_name(bh_key_name(key));
+    uint8_t buf[POINT_MAX];
+    struct bh_span point;
     enum bh_err e;
 
     if (a == NULL)
         return bh_fail(
-            diag, BH_ERR_INTERNAL, "a %s key makes no ECDSA signature here", bh_key_name(key));
-    if ((e = sign_parts(key, a, message, bh_span_none(), out, diag)) == BH_OK)
+            diag, BH_ERR_NOT_AUTHENTIC, "a %s key makes no ECDSA signature here", bh_key_name(key));
+    if ((e = point_of(key, buf, &point, diag)) != BH_OK)
+        return e;
+    return verify_parts(point, a, message, bh_span_none(), raw, diag);
+}
+
+static enum bh_err
+sign_parts(struct bh_ecdsa_signer *signer, const struct algorithm *a, struct bh_span first,
+    struct bh_span second, uint8_t out[BH_ECDSA_RAW_MAX], struct bh_diag *diag)
+{
+    uint8_t der[BH_ECDSA_DER_MAX];
+    size_t len = 0;
+    enum bh_err e;
+
+    if ((e = bh_ecdsa_signer_sign(signer, first, second, der, &len, diag)) != BH_OK)
+        return e;
+    if (bh_ecdsa_to_raw(bh_span(der, len), a->half, out) != BH_OK)
+        return bh_fail(diag, BH_ERR_INTERNAL, "OpenSSL made a signature of another form");
+    return BH_OK;
+}
+
+enum bh_err
+bh_ecdsa_sign(EVP_PKEY *key, struct bh_span message, uint8_t out[BH_ECDSA_RAW_MAX], size_t *ret_len,
+    struct bh_diag *diag)
+{
+    struct bh_ecdsa_signer *signer = NULL;
+    const struct algorithm *a;
+    enum bh_err e;
+
+    if ((e = bh_ecdsa_signer_new(key, &signer, diag)) != BH_OK)
+        return e;
+    a = find_by_name(bh_ecdsa_signer_curve(signer));
+    if ((e = sign_parts(signer, a, message, bh_span_none(), out, diag)) == BH_OK)
         *ret_len = a->half * 2;
+    bh_ecdsa_signer_free(signer);
     return e;
 }
 
@@ -430,25 +418,36 @@ finish(struct bh_writer *w, struct bh_span signature, size_t *ret_len, struct bh
 }
 
 enum bh_err
-bh_cose_sign(struct bh_span payload, EVP_PKEY *key, bool tagged, uint8_t *out, size_t cap,
-    size_t *ret_len, struct bh_diag *diag)
+bh_cose_sign_by(struct bh_span payload, struct bh_ecdsa_signer *signer, bool tagged, uint8_t *out,
+    size_t cap, size_t *ret_len, struct bh_diag *diag)
 {
     struct bh_cose m = {.kind = BH_COSE_SIGN1, .tagged = tagged, .payload = payload};
-    const struct algorithm *a = find_by_key(key);
-    uint8_t header[8], prefix[PREFIX_MAX], raw[132];
+    const struct algorithm *a = find_by_name(bh_ecdsa_signer_curve(signer));
+    uint8_t header[8], prefix[PREFIX_MAX], raw[BH_ECDSA_RAW_MAX];
     struct bh_writer w;
     size_t prefix_len;
     enum bh_err e;
 
-    if (a == NULL)
-        return bh_fail(diag, BH_ERR_INTERNAL, "a %s key signs no COSE here", bh_key_name(key));
     write_protected(a->alg, header, sizeof(header), &m);
     if ((e = structure_prefix(&m, prefix, &prefix_len)) != BH_OK ||
-        (e = sign_parts(key, a, bh_span(prefix, prefix_len), payload, raw, diag)) != BH_OK)
+        (e = sign_parts(signer, a, bh_span(prefix, prefix_len), payload, raw, diag)) != BH_OK)
         return e;
     bh_writer_init(&w, out, cap);
     write_message(&w, &m);
     return finish(&w, bh_span(raw, a->half * 2), ret_len, diag);
+}
+
+enum bh_err
+bh_cose_sign(struct bh_span payload, EVP_PKEY *key, bool tagged, uint8_t *out, size_t cap,
+    size_t *ret_len, struct bh_diag *diag)
+{
+    struct bh_ecdsa_signer *signer = NULL;
+    enum bh_err e;
+
+    if ((e = bh_ecdsa_signer_new(key, &signer, diag)) == BH_OK)
+        e = bh_cose_sign_by(payload, signer, tagged, out, cap, ret_len, diag);
+    bh_ecdsa_signer_free(signer);
+    return e;
 }
 
 enum bh_err

@@ -10,6 +10,7 @@
 #ifndef BH_COSE_H
 #define BH_COSE_H
 
+#include "ecdsa.h"
 #include "err.h"
 
 #include <openssl/evp.h>
@@ -64,6 +65,10 @@ BH_MUST_USE enum bh_err bh_cose_decode(
 BH_MUST_USE enum bh_err bh_cose_verify(
     const struct bh_cose *cose, EVP_PKEY *key, struct bh_diag *diag);
 
+/** The same with a key's SubjectPublicKeyInfo, of the four common forms without decoding it. */
+BH_MUST_USE enum bh_err bh_cose_verify_spki(
+    const struct bh_cose *cose, struct bh_span spki, struct bh_diag *diag);
+
 /** Verify a COSE_Mac0 with a symmetric key of 16 to 128 bytes. Full-length tags only. */
 BH_MUST_USE enum bh_err bh_cose_verify_mac(
     const struct bh_cose *cose, struct bh_span key, struct bh_diag *diag);
@@ -74,6 +79,10 @@ BH_MUST_USE enum bh_err bh_cose_verify_mac(
  */
 BH_MUST_USE enum bh_err bh_cose_sign(struct bh_span payload, EVP_PKEY *key, bool tagged,
     uint8_t *out, size_t cap, size_t *ret_len, struct bh_diag *diag);
+
+/** The same by a prepared key. */
+BH_MUST_USE enum bh_err bh_cose_sign_by(struct bh_span payload, struct bh_ecdsa_signer *signer,
+    bool tagged, uint8_t *out, size_t cap, size_t *ret_len, struct bh_diag *diag);
 
 /** COSE_Mac0 likewise, with @p alg one of HS256, HS384, HS512. */
 BH_MUST_USE enum bh_err bh_cose_mac(struct bh_span payload, struct bh_span key,
@@ -86,9 +95,9 @@ BH_MUST_USE enum bh_err bh_cose_mac(struct bh_span payload, struct bh_span key,
  */
 BH_MUST_USE enum bh_err bh_ecdsa_verify(
     EVP_PKEY *key, struct bh_span message, struct bh_span raw, struct bh_diag *diag);
-/** Make one; @p out holds 132 bytes. */
-BH_MUST_USE enum bh_err bh_ecdsa_sign(
-    EVP_PKEY *key, struct bh_span message, uint8_t out[132], size_t *ret_len, struct bh_diag *diag);
+/** Make one. */
+BH_MUST_USE enum bh_err bh_ecdsa_sign(EVP_PKEY *key, struct bh_span message,
+    uint8_t out[BH_ECDSA_RAW_MAX], size_t *ret_len, struct bh_diag *diag);
 
 /**
  * A public key from a COSE_Key of type EC2 (RFC 9053, 7.1.1). Refuses private members,

@@ -3,10 +3,12 @@
  * PKCS#10 (RFC 2986), read by a small DER reader: OpenSSL's own costs more than
  * the verification, and of a request only the key and its self-signature count.
  */
+#include "ecdsa.h"
 #include "reader.h"
 #include "writer.h"
 #include "x509.h"
 
+#include <openssl/err.h>
 #include <openssl/pem.h>
 
 #define TAG_INTEGER 0x02
@@ -68,63 +70,95 @@ take_apart(struct bh_span der, struct parts *p, struct bh_diag *diag)
     return BH_OK;
 }
 
-static enum bh_err
-check_signature(const struct parts *p, EVP_PKEY *key, struct bh_diag *diag)
+/* Ed25519 signs the message itself. */
+static bool
+verify_ed25519(struct bh_span key_bytes, struct bh_span message, struct bh_span signature)
 {
-    const bool ed25519 = EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519;
-    const EVP_MD *md = NULL;
+    EVP_PKEY *key =
+        EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key_bytes.ptr, key_bytes.len);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    const bool good =
+        key != NULL && ctx != NULL && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
+        EVP_DigestVerify(ctx, signature.ptr, signature.len, message.ptr, message.len) == 1;
+
+    EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(key);
+    ERR_clear_error();
+    return good;
+}
+
+static enum bh_err
+unusable_key(struct bh_diag *diag)
+{
+    return bh_refuse(diag, BH_ERR_CSR_INVALID, "csr.key", "P-256, P-384 or Ed25519",
+        "a key that does not decode", "the request's public key is not usable");
+}
+
+static enum bh_err
+check_signature(const struct parts *p, struct bh_span point, bool ed25519, struct bh_diag *diag)
+{
+    enum bh_err e = BH_ERR_NOT_AUTHENTIC;
+    unsigned bits = 0;
     bool known = false;
-    EVP_MD_CTX *ctx;
-    bool good;
 
     for (size_t i = 0; i < BH_COUNT(algorithms); i++) {
         if (!bh_span_equal(p->algorithm, bh_span(algorithms[i].der, algorithms[i].len)))
             continue;
         known = (algorithms[i].bits == 0) == ed25519;
-        md = bh_sha2_md(algorithms[i].bits);
+        bits = algorithms[i].bits;
     }
     if (!known)
         return bh_refuse(diag, BH_ERR_CSR_INVALID, "csr.signature",
             "ecdsa-with-SHA256, -SHA384, -SHA512 or Ed25519, as the key is", "another algorithm",
             "the request's signature algorithm is not one of these");
-    if ((ctx = EVP_MD_CTX_new()) == NULL)
-        return bh_fail(diag, BH_ERR_NOMEM, "certificate request");
-    good = EVP_DigestVerifyInit(ctx, NULL, md, NULL, key) == 1 &&
-           EVP_DigestVerify(ctx, p->signature.ptr, p->signature.len, p->info.ptr, p->info.len) == 1;
-    EVP_MD_CTX_free(ctx);
-    if (!good)
+    if (!ed25519)
+        e = bh_ecdsa_verify_point(point, bits, p->info, bh_span_none(), p->signature);
+    else if (verify_ed25519(point, p->info, p->signature))
+        e = BH_OK;
+    if (e == BH_ERR_MALFORMED)
+        return unusable_key(diag);
+    if (e == BH_ERR_INTERNAL)
+        return bh_fail(diag, e, "certificate request: OpenSSL cannot verify a signature");
+    if (e != BH_OK)
         return bh_refuse(diag, BH_ERR_CSR_INVALID, "csr.signature",
             "a signature by the request's own key", "one that does not verify",
             "the request does not prove possession of its key");
     return BH_OK;
 }
 
+/* The type of a key that is not certified, for the refusal. */
+static enum bh_err
+other_key(struct bh_span spki, const char *name, struct bh_diag *diag)
+{
+    EVP_PKEY *key = NULL;
+    enum bh_err e;
+
+    if (name == NULL && (spki.len > BH_SPKI_MAX || bh_spki_decode(spki, &key, NULL) != BH_OK))
+        return unusable_key(diag);
+    e = bh_refuse(diag, BH_ERR_CSR_INVALID, "csr.key", "P-256, P-384 or Ed25519",
+        name != NULL ? name : bh_key_name(key),
+        "the request's key is of a type that is not certified");
+    EVP_PKEY_free(key);
+    return e;
+}
+
 static enum bh_err
 read_der(struct bh_span der, struct bh_csr *ret_csr, struct bh_diag *diag)
 {
-    EVP_PKEY *key = NULL;
+    const char *name = NULL;
+    struct bh_span point;
     struct parts p;
-    const char *name;
     enum bh_err e;
 
     if ((e = take_apart(der, &p, diag)) != BH_OK)
         return e;
-    if (p.spki.len > BH_SPKI_MAX || bh_spki_decode(p.spki, &key, NULL) != BH_OK)
-        return bh_refuse(diag, BH_ERR_CSR_INVALID, "csr.key", "P-256, P-384 or Ed25519",
-            "a key that does not decode", "the request's public key is not usable");
-    name = bh_key_name(key);
-    if (strcmp(name, "P-256") != 0 && strcmp(name, "P-384") != 0 && strcmp(name, "Ed25519") != 0)
-        e = bh_refuse(diag, BH_ERR_CSR_INVALID, "csr.key", "P-256, P-384 or Ed25519", name,
-            "the request's key is of a type that is not certified");
-    if (e == BH_OK)
-        e = check_signature(&p, key, diag);
-    if (e != BH_OK) {
-        EVP_PKEY_free(key);
+    if (bh_spki_point(p.spki, &name, &point) != BH_OK || strcmp(name, "P-521") == 0)
+        return other_key(p.spki, name, diag);
+    if ((e = check_signature(&p, point, strcmp(name, "Ed25519") == 0, diag)) != BH_OK)
         return e;
-    }
     memcpy(ret_csr->spki, p.spki.ptr, p.spki.len);
     ret_csr->spki_len = p.spki.len;
-    ret_csr->key = key;
+    ret_csr->key_name = name;
     return BH_OK;
 }
 
@@ -215,13 +249,6 @@ bh_csr_read(struct bh_span pem_or_der, struct bh_csr *ret_csr, struct bh_diag *d
     if (!pem_to_der(pem_or_der, der, sizeof(der), &len))
         return malformed(diag, "neither DER nor one PEM block CERTIFICATE REQUEST alone");
     return read_der(bh_span(der, len), ret_csr, diag);
-}
-
-void
-bh_csr_clear(struct bh_csr *csr)
-{
-    EVP_PKEY_free(csr->key);
-    memset(csr, 0, sizeof(*csr));
 }
 
 enum bh_err

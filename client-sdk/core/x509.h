@@ -68,13 +68,12 @@ BH_MUST_USE enum bh_err bh_key_from_pem(
 struct bh_csr {
     uint8_t spki[BH_SPKI_MAX];
     size_t spki_len;
-    EVP_PKEY *key;
+    const char *key_name; /* static; as bh_key_name() says */
 };
 /** BH_ERR_CSR_INVALID with check "csr.malformed", "csr.signature" or "csr.key". Key types: P-256,
- * P-384, Ed25519. bh_csr_clear() frees. */
+ * P-384, Ed25519. */
 BH_MUST_USE enum bh_err bh_csr_read(
     struct bh_span pem_or_der, struct bh_csr *ret_csr, struct bh_diag *diag);
-void bh_csr_clear(struct bh_csr *csr);
 /** A PKCS#10 request in PEM, with an empty subject, signed by @p key. malloc'ed. */
 BH_MUST_USE enum bh_err bh_csr_make(EVP_PKEY *key, char **ret_pem, struct bh_diag *diag);
 

@@ -445,12 +445,14 @@ cca_bind(const void *state, const uint8_t binding[BH_BINDING_LEN], struct bh_spa
 
 /* ---- authenticate ---- */
 
+/* By @p key, or where that is NULL by @p spki. */
 static enum bh_err
-verify_token(const struct bh_cose *cose, EVP_PKEY *key, const char *prefix, const char *expected,
-    struct ev_report *report)
+verify_token(const struct bh_cose *cose, EVP_PKEY *key, struct bh_span spki, const char *prefix,
+    const char *expected, struct ev_report *report)
 {
     char check[BH_CHECK_MAX];
     struct bh_diag diag = {0};
+    enum bh_err e;
 
     if (cose->alg == 0) {
         (void)snprintf(check, sizeof(check), "%s.alg", prefix);
@@ -459,7 +461,8 @@ verify_token(const struct bh_cose *cose, EVP_PKEY *key, const char *prefix, cons
             "an algorithm that is not signed, or assumed, proves nothing");
     }
     (void)snprintf(check, sizeof(check), "%s.signature", prefix);
-    if (bh_cose_verify(cose, key, &diag) != BH_OK)
+    e = key != NULL ? bh_cose_verify(cose, key, &diag) : bh_cose_verify_spki(cose, spki, &diag);
+    if (e != BH_OK)
         return ev_refuse(
             report, BH_ERR_NOT_AUTHENTIC, "signature", check, expected, diag.detail, NULL);
     ev_pass(report, "signature", check, expected, "it verifies");
@@ -471,8 +474,6 @@ verify_platform(const struct ev_cca_token *t, const struct ev_trust *trust,
     struct ev_report *report, struct ev_authenticity *ret_auth)
 {
     struct ev_endorsement endorsement = {0};
-    struct bh_diag diag = {0};
-    EVP_PKEY *key = NULL;
     enum bh_err e;
 
     if ((e = ev_arm_endorsement(trust, NAME, t->platform[EV_CCA_P_IMPLEMENTATION].bytes,
@@ -483,16 +484,11 @@ verify_platform(const struct ev_cca_token *t, const struct ev_trust *trust,
         e = ev_refuse(report, BH_ERR_NOT_AUTHENTIC, "signature", NAME ".platform.signature",
             "an endorsed public key", "an endorsed symmetric key",
             "endorse the platform's public key (CPAK)");
-    else if ((e = bh_spki_decode(bh_span(endorsement.key, endorsement.key_len), &key, &diag)) !=
-             BH_OK)
-        e = ev_refuse(report, BH_ERR_NOT_AUTHENTIC, "signature", NAME ".platform.signature",
-            "an endorsed public key", diag.detail, NULL);
     else
-        e = verify_token(
-            &t->platform_cose, key, NAME ".platform", "a signature by the endorsed key", report);
+        e = verify_token(&t->platform_cose, NULL, bh_span(endorsement.key, endorsement.key_len),
+            NAME ".platform", "a signature by the endorsed key", report);
     ret_auth->simulated = endorsement.simulated;
     ret_auth->key_class = endorsement.key_class;
-    EVP_PKEY_free(key);
     OPENSSL_cleanse(&endorsement, sizeof(endorsement));
     return e;
 }
@@ -549,8 +545,8 @@ cca_authenticate(void *state, const struct ev_trust *trust, struct ev_report *re
     /* What follows reads nothing that the platform's signature protects but digests: a whole report
      * is worth more than an early end. */
     if (!t->lone_platform) {
-        e = verify_token(
-            &t->realm_cose, t->rak, NAME ".realm", "a signature by the realm's key", report);
+        e = verify_token(&t->realm_cose, t->rak, bh_span_none(), NAME ".realm",
+            "a signature by the realm's key", report);
         first = first != BH_OK ? first : e;
         e = check_rak_binding(t, report);
         first = first != BH_OK ? first : e;

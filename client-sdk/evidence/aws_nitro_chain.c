@@ -242,13 +242,8 @@ static enum bh_err
 check_document_signature(const struct ev_nitro *n, struct ev_report *report)
 {
     struct bh_diag diag = {0};
-    EVP_PKEY *key = NULL;
-    enum bh_err e;
 
-    if ((e = bh_spki_decode(n->leaf.spki, &key, &diag)) == BH_OK)
-        e = bh_cose_verify(&n->cose, key, &diag);
-    EVP_PKEY_free(key);
-    if (e == BH_OK) {
+    if (bh_cose_verify_spki(&n->cose, n->leaf.spki, &diag) == BH_OK) {
         ev_pass(report, "signature", "aws-nitro.signature", "ES384 by the leaf certificate's key",
             "it verifies");
         return BH_OK;

@@ -336,16 +336,11 @@ static enum bh_err
 verify_signature(const struct ev_psa_token *t, const struct ev_endorsement *e, struct bh_diag *diag)
 {
     const struct bh_span bytes = bh_span(e->key, e->key_len);
-    EVP_PKEY *key = NULL;
-    enum bh_err err;
 
     /* The endorsement says what kind of key it is; a token must not choose. */
     if (e->symmetric)
         return bh_cose_verify_mac(&t->cose, bytes, diag);
-    if ((err = bh_spki_decode(bytes, &key, diag)) == BH_OK)
-        err = bh_cose_verify(&t->cose, key, diag);
-    EVP_PKEY_free(key);
-    return err;
+    return bh_cose_verify_spki(&t->cose, bytes, diag);
 }
 
 static enum bh_err

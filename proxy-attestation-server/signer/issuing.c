@@ -144,11 +144,8 @@ pas_issuing_load(const char *dir, const struct pas_config *config, int64_t now,
         (e = pas_issuer_read(i->cert, config, &i->facts, diag)) != BH_OK)
         goto out;
     /* Once: what a signature costs beyond the curve's arithmetic is mostly this. */
-    if ((i->signing = EVP_PKEY_CTX_new(i->key, NULL)) == NULL ||
-        EVP_PKEY_sign_init(i->signing) != 1) {
-        e = bh_fail(diag, BH_ERR_INTERNAL, "OpenSSL does not sign with the issuing key");
+    if ((e = bh_ecdsa_signer_new(i->key, &i->signer, diag)) != BH_OK)
         goto out;
-    }
     *ret_issuing = i;
     i = NULL;
 out:
@@ -161,7 +158,7 @@ pas_issuing_free(struct pas_issuing *issuing)
 {
     if (issuing == NULL)
         return;
-    EVP_PKEY_CTX_free(issuing->signing);
+    bh_ecdsa_signer_free(issuing->signer);
     EVP_PKEY_free(issuing->key);
     X509_free(issuing->cert);
     X509_free(issuing->root);
@@ -172,14 +169,6 @@ enum bh_err
 pas_issuing_sign(void *arg, struct bh_span message, uint8_t *out, size_t *ret_len)
 {
     const struct pas_issuing *i = arg;
-    size_t len = PAS_SIGNATURE_MAX;
-    uint8_t digest[32];
-    enum bh_err e;
 
-    if ((e = bh_sha2(256, message, digest)) != BH_OK)
-        return e;
-    if (EVP_PKEY_sign(i->signing, out, &len, digest, sizeof(digest)) != 1)
-        return BH_ERR_INTERNAL;
-    *ret_len = len;
-    return BH_OK;
+    return bh_ecdsa_signer_sign(i->signer, message, bh_span_none(), out, ret_len, NULL);
 }

@@ -12,7 +12,7 @@
 
 struct pas_issuing {
     EVP_PKEY *key;
-    EVP_PKEY_CTX *signing; /* of the key, ready to sign SHA-256 digests */
+    struct bh_ecdsa_signer *signer; /* of the key */
     X509 *cert;
     X509 *root;
     struct pas_issuer facts;

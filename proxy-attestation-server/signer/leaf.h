@@ -10,13 +10,14 @@
 #include "ipc/messages.h"
 
 #include "core/ear.h"
+#include "core/ecdsa.h"
 
 #include <openssl/x509.h>
 
 #define PAS_NAME_MAX 512 /* a distinguished name, DER */
 #define PAS_LEAF_DNS_MAX 16
-#define PAS_LEAF_MAX (BH_EAR_MAX + 8192) /* a leaf certificate, DER */
-#define PAS_SIGNATURE_MAX 80             /* an ECDSA signature of P-256, DER */
+#define PAS_LEAF_MAX (BH_EAR_MAX + 8192)   /* a leaf certificate, DER */
+#define PAS_SIGNATURE_MAX BH_ECDSA_DER_MAX /* an ECDSA signature of P-256, DER */
 
 /** What of the issuing CA and the configuration bounds a leaf. Read once. */
 struct pas_issuer {

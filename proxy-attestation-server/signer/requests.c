@@ -39,8 +39,8 @@ sign_certificate(
         return BH_ERR_FORBIDDEN;
     }
     if ((e = pas_leaf_check(&s->issuing->facts, &request, &s->ear, s->now, diag)) != BH_OK ||
-        (e = bh_cose_sign(
-             request.ear, s->issuing->key, true, s->cwt, BH_EAR_MAX, &cwt_len, diag)) != BH_OK ||
+        (e = bh_cose_sign_by(
+             request.ear, s->issuing->signer, true, s->cwt, BH_EAR_MAX, &cwt_len, diag)) != BH_OK ||
         (e = pas_leaf_make(&s->issuing->facts, &request, bh_span(s->cwt, cwt_len), pas_issuing_sign,
              (void *)(uintptr_t)s->issuing, s->certificate, &len, diag)) != BH_OK)
         return e;

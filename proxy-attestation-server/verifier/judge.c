@@ -31,7 +31,6 @@ work_clear(struct work *w)
     ev_evidence_free(w->evidence);
     if (w->has_cmw)
         bh_cmw_clear(&w->cmw);
-    bh_csr_clear(&w->csr);
 }
 
 static enum bh_err
@@ -51,9 +50,8 @@ find_policy(
 }
 
 static enum bh_err
-check_key_type(EVP_PKEY *key, const struct ev_profile *profile, struct bh_diag *diag)
+check_key_type(const char *name, const struct ev_profile *profile, struct bh_diag *diag)
 {
-    const char *name = bh_key_name(key);
     char expected[64];
 
     if ((profile->key_p256 && strcmp(name, "P-256") == 0) ||
@@ -70,6 +68,7 @@ static enum bh_err
 read_key(struct pas_slot *slot, struct work *w, struct bh_diag *diag)
 {
     struct pas_body *b = &slot->body;
+    const char *name = NULL;
     EVP_PKEY *key = NULL;
     enum bh_err e;
 
@@ -78,19 +77,18 @@ read_key(struct pas_slot *slot, struct work *w, struct bh_diag *diag)
             return e;
         memcpy(b->spki, w->csr.spki, w->csr.spki_len);
         b->spki_len = w->csr.spki_len;
-        key = w->csr.key;
+        name = w->csr.key_name;
     } else if (b->spki_len > 0) {
         if ((e = bh_spki_decode(bh_span(b->spki, b->spki_len), &key, diag)) != BH_OK) {
             bh_name_check(diag, "request.spki");
             return e;
         }
+        name = bh_key_name(key);
+        EVP_PKEY_free(key);
     } else {
         return BH_OK;
     }
-    e = w->policy != NULL ? check_key_type(key, ev_policy_profile(w->policy), diag) : BH_OK;
-    if (b->csr == NULL)
-        EVP_PKEY_free(key);
-    return e;
+    return w->policy != NULL ? check_key_type(name, ev_policy_profile(w->policy), diag) : BH_OK;
 }
 
 static enum bh_err

@@ -84,6 +84,7 @@ issue(struct bh_fake_server *s, SSL *ssl, const char *body)
 {
     struct bh_csr csr = {0};
     struct bh_test_leaf leaf;
+    EVP_PKEY *key = NULL;
     json_t *request = NULL;
 
     demand(bh_json_parse(bh_span_str(body), REQUEST_MAX, &request, NULL) == BH_OK, "request");
@@ -92,10 +93,12 @@ issue(struct bh_fake_server *s, SSL *ssl, const char *body)
     demand(json_object_get(request, "challenge") != NULL &&
                json_is_array(json_object_get(request, "evidence")),
         "challenge and evidence");
-    demand(pem != NULL && bh_csr_read(bh_span_str(pem), &csr, NULL) == BH_OK, "CSR");
+    demand(pem != NULL && bh_csr_read(bh_span_str(pem), &csr, NULL) == BH_OK &&
+               bh_spki_decode(bh_span(csr.spki, csr.spki_len), &key, NULL) == BH_OK,
+        "CSR");
     const int64_t life = atomic_load(&s->life) != 0 ? atomic_load(&s->life) : 3600;
     bh_test_leaf_init(s->ca, &leaf, s->other_workload != NULL ? s->other_workload : workload,
-        s->other_key ? s->key : csr.key, bh_time_now(), life);
+        s->other_key ? s->key : key, bh_time_now(), life);
     set_context(s, request, &leaf.ear);
     X509 *cert = bh_test_leaf_issue(s->ca, &leaf);
     char *chain = bh_test_chain_pem(s->ca, cert);
@@ -108,7 +111,7 @@ issue(struct bh_fake_server *s, SSL *ssl, const char *body)
     json_decref(reply);
     json_decref(request);
     X509_free(cert);
-    bh_csr_clear(&csr);
+    EVP_PKEY_free(key);
 }
 
 static void

@@ -202,11 +202,8 @@ request(void *arg, struct bh_diag *diag)
 {
     const struct world *w = arg;
     struct bh_csr csr;
-    const enum bh_err e = bh_csr_read(bh_span_str(w->csr), &csr, diag);
 
-    if (e == BH_OK)
-        bh_csr_clear(&csr);
-    return e;
+    return bh_csr_read(bh_span_str(w->csr), &csr, diag);
 }
 
 static enum bh_err
