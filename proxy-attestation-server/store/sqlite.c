@@ -18,6 +18,8 @@
 #define PROBE_LEN (160 * 1024)
 #define PAGE_SIZE 4096
 #define CACHE_KIB 4096
+/* 12 MiB: pages that change with each certificate are copied to their place once in so many. */
+#define LOG_PAGES 3000
 #define TEXT(number) TEXT_OF(number)
 #define TEXT_OF(number) #number
 
@@ -148,7 +150,7 @@ connect_to(const char *uri, int flags, struct pas_store **ret_store, struct bh_d
     if (store == NULL)
         return bh_fail(diag, BH_ERR_NOMEM, "store");
     if (sqlite3_open_v2(uri, &store->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
-            NULL) != SQLITE_OK) {
+            pas_sql_vfs()) != SQLITE_OK) {
         const enum bh_err e = store->db != NULL ? pas_sql_fail(store, "be opened", diag)
                                                 : bh_fail(diag, BH_ERR_NOMEM, "store");
         pas_store_close(store);
@@ -299,7 +301,9 @@ pas_store_open(const char *store_dir, struct pas_store **ret_store, struct bh_di
     if ((e = execute(store,
              "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
              "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA foreign_keys=OFF;"
-             "PRAGMA journal_size_limit=16777216; PRAGMA cache_size=-" TEXT(CACHE_KIB) ";",
+             "PRAGMA journal_size_limit=16777216; PRAGMA wal_autocheckpoint=" TEXT(
+                 LOG_PAGES) ";"
+                            "PRAGMA cache_size=-" TEXT(CACHE_KIB) ";",
              "be opened", diag)) != BH_OK ||
         (e = pas_sql_prepare(store, diag)) != BH_OK ||
         (e = pas_sql_get_meta(store, "forgotten", unused, &store->forgotten, diag)) != BH_OK)

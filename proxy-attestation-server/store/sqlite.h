@@ -50,6 +50,8 @@ struct pas_store {
 /** The text of each statement, and the schema they are for (sqlite_schema.c). */
 extern const char *const pas_sql[ST_STATEMENTS];
 extern const char pas_sql_schema[];
+/** The VFS through which a store is written (sqlite_wal.c); NULL: SQLite's own. */
+const char *pas_sql_vfs(void);
 #define PAS_STORE_APPLICATION_ID 0x42484453 /* "BHDS" */
 #define PAS_STORE_VERSION 1
 
