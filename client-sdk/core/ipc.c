@@ -24,6 +24,8 @@ struct buffer {
 struct bh_ipc {
     int fd;
     bool nonblocking;
+    bool polled;  /* bh_ipc_polled() says when there is something to read */
+    bool drained; /* since the last report a read took all there was */
     struct buffer in, out;
     int fds[FDS_MAX]; /* descriptors received; they belong to frames in order of arrival */
     size_t fds_len;
@@ -281,6 +283,7 @@ fill(struct bh_ipc *ipc, size_t want, bool *ret_some)
     if (n == 0)
         return BH_ERR_IO;
     ipc->in.end += (size_t)n;
+    ipc->drained = (size_t)n < iov.iov_len;
     *ret_some = true;
     return BH_OK;
 }
@@ -296,6 +299,13 @@ take_fd(struct bh_ipc *ipc)
     ipc->fds_len--;
     memmove(ipc->fds, ipc->fds + 1, ipc->fds_len * sizeof(int));
     return fd;
+}
+
+void
+bh_ipc_polled(struct bh_ipc *ipc)
+{
+    ipc->polled = true;
+    ipc->drained = false;
 }
 
 enum bh_err
@@ -320,6 +330,10 @@ bh_ipc_receive(struct bh_ipc *ipc, struct bh_ipc_msg *ret_msg, bool *ret_got)
         }
         if (have == 0)
             shrink(b);
+        if (ipc->polled && ipc->drained && ipc->nonblocking) {
+            *ret_got = false;
+            return BH_OK;
+        }
         if ((e = fill(ipc, have >= HEAD ? (size_t)len + 4 - have : 0, &some)) != BH_OK)
             return e;
         if (!some) {

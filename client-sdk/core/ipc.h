@@ -45,5 +45,11 @@ BH_MUST_USE enum bh_err bh_ipc_flush(struct bh_ipc *ipc, bool *ret_more);
  */
 BH_MUST_USE enum bh_err bh_ipc_receive(
     struct bh_ipc *ipc, struct bh_ipc_msg *ret_msg, bool *ret_got);
+/**
+ * For who waits in poll(): say that it reported @p ipc. From the first such call on,
+ * bh_ipc_receive() reads a nonblocking channel until a read took all there was and then answers
+ * "none yet" until the next report, without asking the kernel once more.
+ */
+void bh_ipc_polled(struct bh_ipc *ipc);
 
 #endif

@@ -323,6 +323,8 @@ one_round(struct pas_authority *a, struct bh_diag *diag)
 
         if (link->ipc == NULL || (p[1 + i].revents == 0 && !link->unread))
             continue;
+        if (p[1 + i].revents != 0)
+            bh_ipc_polled(link->ipc);
         link->dirty = link->dirty || (p[1 + i].revents & POLLOUT) != 0;
         pas_peer_serve(a, link);
     }

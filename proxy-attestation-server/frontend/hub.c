@@ -404,6 +404,8 @@ pas_fe_hub_step(struct pas_fe_hub *hub, const int others[PAS_FE_OTHERS], int tim
     for (size_t i = 0; i < n; i++) {
         if ((polled[i].revents & POLLOUT) != 0)
             flush(hub, peers[i]);
+        if ((polled[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
+            bh_ipc_polled(peers[i]->ipc);
         if ((polled[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0 || peers[i]->unread)
             receive(hub, peers[i]);
         if (peers[i]->ipc != NULL && is_broken(hub, peers[i]))

@@ -237,8 +237,11 @@ wait_and_serve(struct signer *s, struct bh_diag *diag)
     if (poll(p, BH_COUNT(p), unread ? 0 : pas_child_patience(&s->child, -1)) < 0)
         return errno == EINTR ? BH_OK : bh_fail(diag, BH_ERR_INTERNAL, "poll");
     for (size_t i = 0; i < LINKS_MAX; i++)
-        if (s->links[i].ipc != NULL && (p[1 + i].revents != 0 || s->links[i].unread))
+        if (s->links[i].ipc != NULL && (p[1 + i].revents != 0 || s->links[i].unread)) {
+            if (p[1 + i].revents != 0)
+                bh_ipc_polled(s->links[i].ipc);
             serve_link(s, &s->links[i]);
+        }
     return p[0].revents != 0 ? serve_control(s, diag) : BH_OK;
 }
 
@@ -252,6 +255,7 @@ finish(struct signer *s)
         while (link->ipc != NULL) {
             struct pollfd p = {.fd = bh_ipc_fd(link->ipc), .events = POLLOUT};
 
+            bh_ipc_polled(link->ipc);
             serve_link(s, link);
             if (link->ipc == NULL || (!link->unread && !link->more))
                 break;

@@ -85,7 +85,10 @@ wait_for_authority(struct pas_verifier *v)
     do
         n = poll(&p, 1, WAIT_MS);
     while (n < 0 && errno == EINTR);
-    return n > 0 ? BH_OK : BH_ERR_IO;
+    if (n <= 0)
+        return BH_ERR_IO;
+    bh_ipc_polled(v->authority);
+    return BH_OK;
 }
 
 /* The VALUE under the judged slot's id; those of other slots are kept for later. */

@@ -362,9 +362,13 @@ work(struct pas_verifier *v)
             return 1;
         /* Frames may also lie in a buffer: behind the one that a lookup waited for, or behind a
          * full set of slots. */
+        if (p[1].revents != 0 && v->authority != NULL)
+            bh_ipc_polled(v->authority);
         if (p[1].revents != 0 || v->authority_waited)
             hear_authority(v);
         v->authority_waited = false;
+        if (p[2].revents != 0 && v->frontend != NULL)
+            bh_ipc_polled(v->frontend);
         if (p[2].revents != 0 || v->frontend_waits)
             hear_frontend(v);
         pas_judge_due(v);

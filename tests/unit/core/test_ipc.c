@@ -41,6 +41,30 @@ Test(ipc, frames_in_order)
     bh_ipc_free(b);
 }
 
+Test(ipc, asks_again_only_after_poll)
+{
+    struct bh_ipc_msg m;
+    struct bh_ipc *a, *b;
+    bool got;
+
+    pair(&a, &b);
+    cr_assert_eq(bh_ipc_send(a, 1, 0, bh_span_none(), -1), BH_OK);
+    bh_ipc_polled(b);
+    cr_assert_eq(bh_ipc_receive(b, &m, &got), BH_OK);
+    cr_assert(got);
+    cr_assert_eq(bh_ipc_send(a, 2, 0, bh_span_none(), -1), BH_OK);
+    cr_assert_eq(bh_ipc_receive(b, &m, &got), BH_OK);
+    cr_assert_not(got, "not reported by poll yet");
+    bh_ipc_polled(b);
+    cr_assert_eq(bh_ipc_receive(b, &m, &got), BH_OK);
+    cr_assert(got);
+    cr_assert_eq(m.type, 2);
+    bh_ipc_free(a);
+    bh_ipc_polled(b);
+    cr_assert_eq(bh_ipc_receive(b, &m, &got), BH_ERR_IO);
+    bh_ipc_free(b);
+}
+
 Test(ipc, large_frames_and_partial_writes)
 {
     uint8_t *big = calloc(1, BH_IPC_MAX);

@@ -271,6 +271,7 @@ let_it_work(struct bench *b)
         if (b->v->authority != NULL) {
             struct pollfd p = {.fd = bh_ipc_fd(b->v->authority), .events = POLLIN};
             (void)poll(&p, 1, 20);
+            bh_ipc_polled(b->v->authority);
         }
     }
 }
