@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "challenge.h"
 
+#include "authority/random.h"
+
 #include "core/reader.h"
 #include "core/text.h"
 #include "core/writer.h"
@@ -72,7 +74,7 @@ pas_challenge_mint(struct pas_challenges *c, int64_t now, int64_t life,
     struct bh_writer w;
     enum bh_err e;
 
-    if ((e = bh_random(nonce, sizeof(nonce))) != BH_OK)
+    if ((e = pas_random(nonce, sizeof(nonce))) != BH_OK)
         return bh_fail(diag, e, "no randomness for a challenge");
     bh_writer_init(&w, bytes, sizeof(bytes));
     bh_writer_u8(&w, VERSION);

@@ -2,9 +2,10 @@
 /* ISSUE and RESULT: a verdict becomes a request to the signer. */
 #include "authority.h"
 
+#include "authority/random.h"
+
 #include "core/text.h"
 #include "core/writer.h"
-#include "core/x509.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ draw_serial(uint8_t out[PAS_STORE_SERIAL_LEN])
     enum bh_err e;
 
     do {
-        if ((e = bh_random(out, PAS_STORE_SERIAL_LEN)) != BH_OK)
+        if ((e = pas_random(out, PAS_STORE_SERIAL_LEN)) != BH_OK)
             return e;
         out[0] &= 0x7f;
     } while (out[0] == 0);
