@@ -28,18 +28,23 @@ put_string(struct bh_writer *w, const char *s)
 {
     const size_t len = strnlen(s, LOG_VALUE_MAX);
     const bool utf8 = bh_is_utf8(bh_span(s, len));
+    size_t plain = 0; /* where what needs no escape begins */
 
     bh_writer_u8(w, '"');
-    for (size_t i = 0; i < len; i++) {
-        const uint8_t c = (uint8_t)s[i];
+    for (size_t i = 0; i <= len; i++) {
+        const uint8_t c = (uint8_t)(i < len ? s[i] : '"');
 
+        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f && (c < 0x80 || utf8))
+            continue;
+        bh_writer_put(w, bh_span(s + plain, i - plain));
+        plain = i + 1;
+        if (i == len)
+            break;
         if (c == '"' || c == '\\') {
             bh_writer_u8(w, '\\');
             bh_writer_u8(w, c);
-        } else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8)) {
-            bh_writer_printf(w, "\\u%04x", c);
         } else {
-            bh_writer_u8(w, c);
+            bh_writer_printf(w, "\\u%04x", c);
         }
     }
     bh_writer_u8(w, '"');
@@ -50,7 +55,9 @@ put_pair(struct bh_writer *w, const char *name, const char *value)
 {
     const bool number = name[0] == '#';
 
-    bh_writer_printf(w, ",\"%s\":", number ? name + 1 : name);
+    bh_writer_str(w, ",\"");
+    bh_writer_str(w, number ? name + 1 : name);
+    bh_writer_str(w, "\":");
     if (number)
         bh_writer_str(w, value);
     else

@@ -344,6 +344,8 @@ static void
 log_request(const struct pas_fe_request *r, int64_t duration_us, const char *end)
 {
     const struct bh_diag *lost = r->call.diag.err != BH_OK ? &r->call.diag : &r->diag;
+    /* A challenge that was handed out says nothing yet: one line an enrolment, and each refusal. */
+    const bool quiet = r->route->id == PAS_FE_CHALLENGES && r->status == 201 && end == NULL;
     const char *code = r->code, *check = r->check;
     char status[16], duration[24], bytes[24];
 
@@ -354,9 +356,10 @@ log_request(const struct pas_fe_request *r, int64_t duration_us, const char *end
     (void)snprintf(status, sizeof(status), "%u", r->status);
     (void)snprintf(duration, sizeof(duration), "%lld", (long long)duration_us);
     (void)snprintf(bytes, sizeof(bytes), "%zu", r->sent_len);
-    bh_log(BH_LOG_INFO, "request", "request_id", r->id, "peer", r->client->peer, "method",
-        r->method, "route", r->route->name, "#status", status, "code", text_or_null(code), "check",
-        text_or_null(check), "#duration_us", duration, "#bytes", bytes, "end", end, NULL);
+    bh_log(quiet ? BH_LOG_DEBUG : BH_LOG_INFO, "request", "request_id", r->id, "peer",
+        r->client->peer, "method", r->method, "route", r->route->name, "#status", status, "code",
+        text_or_null(code), "check", text_or_null(check), "#duration_us", duration, "#bytes", bytes,
+        "end", end, NULL);
 }
 
 void
