@@ -59,8 +59,8 @@ Test(api, info)
     cr_assert_str_eq(reply_string(&r, "trust_domain"), DOMAIN);
     cr_assert_neq(reply_string(&r, "version")[0], '\0');
     platforms = json_object_get(r.json, "platforms");
-    cr_assert_eq(json_array_size(platforms), 3);
-    for (size_t i = 0; i < 3; i++)
+    cr_assert_geq(json_array_size(platforms), 3);
+    for (size_t i = 0; i < json_array_size(platforms); i++)
         cr_assert(json_is_string(json_array_get(platforms, i)));
 }
 
