@@ -210,12 +210,8 @@ looks_like_cbor_cmw(struct bh_span s)
 static const char *
 later_platform(struct bh_span s)
 {
-    static const uint8_t intel[] = {0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9, 0x94, 0x0a,
-        0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07};
     static const uint8_t tpm[] = {0xff, 'T', 'C', 'G', 0x80, 0x18};
 
-    if (s.len > 436 && memcmp(s.ptr + 12, intel, sizeof(intel)) == 0)
-        return s.ptr[4] == 0x81 ? "intel-tdx" : "intel-sgx";
     if (s.len > sizeof(tpm) &&
         (memcmp(s.ptr, tpm, sizeof(tpm)) == 0 || memcmp(s.ptr + 2, tpm, sizeof(tpm) - 2) == 0))
         return "tpm2";

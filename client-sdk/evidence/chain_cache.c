@@ -125,28 +125,45 @@ take_from_bucket(struct ev_chain_cache *cache, size_t i)
     *at = cache->entries[i].next_in_bucket;
 }
 
+/* The entry of a path that is still valid, now the newest one; or NONE. */
+static size_t
+known(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN], int64_t now)
+{
+    size_t i;
+
+    if (cache == NULL || (i = find(cache, path)) == NONE || now > cache->entries[i].not_after)
+        return NONE;
+    take_from_use(cache, i);
+    put_newest(cache, i);
+    return i;
+}
+
 EVP_PKEY *
 ev_chain_cache_get(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN], int64_t now)
 {
     size_t i;
 
-    if (cache == NULL || (i = find(cache, path)) == NONE || now > cache->entries[i].not_after ||
+    if ((i = known(cache, path, now)) == NONE || cache->entries[i].key == NULL ||
         EVP_PKEY_up_ref(cache->entries[i].key) != 1)
         return NULL;
-    take_from_use(cache, i);
-    put_newest(cache, i);
     return cache->entries[i].key;
 }
 
-void
-ev_chain_cache_put(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN],
-    EVP_PKEY *key, int64_t not_after)
+bool
+ev_chain_cache_knows(
+    struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN], int64_t now)
+{
+    return known(cache, path, now) != NONE;
+}
+
+/* Takes over the reference to the key, which may be NULL. */
+static void
+add(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN], EVP_PKEY *key,
+    int64_t not_after)
 {
     size_t *bucket;
     size_t i;
 
-    if (cache == NULL || find(cache, path) != NONE || EVP_PKEY_up_ref(key) != 1)
-        return;
     if (cache->len < cache->cap) {
         i = cache->len++;
     } else {
@@ -161,4 +178,20 @@ ev_chain_cache_put(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH
     memcpy(cache->entries[i].path, path, EV_PATH_HASH_LEN);
     *bucket = i;
     put_newest(cache, i);
+}
+
+void
+ev_chain_cache_put(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN],
+    EVP_PKEY *key, int64_t not_after)
+{
+    if (cache != NULL && find(cache, path) == NONE && EVP_PKEY_up_ref(key) == 1)
+        add(cache, path, key, not_after);
+}
+
+void
+ev_chain_cache_remember(
+    struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN], int64_t not_after)
+{
+    if (cache != NULL && find(cache, path) == NONE)
+        add(cache, path, NULL, not_after);
 }

@@ -27,4 +27,12 @@ EVP_PKEY *ev_chain_cache_get(
 void ev_chain_cache_put(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN],
     EVP_PKEY *key, int64_t not_after);
 
+/** For formats that need no key of a path, or remember that a document was signed by its last
+ * certificate: whether it was remembered, and remembering it. What is remembered so has no key for
+ * ev_chain_cache_get(). @p cache may be NULL. */
+bool ev_chain_cache_knows(
+    struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN], int64_t now);
+void ev_chain_cache_remember(
+    struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN], int64_t not_after);
+
 #endif

@@ -12,21 +12,21 @@
 #include <strings.h>
 
 static const struct ev_platform *const platforms[] = {
-    &ev_aws_nitro, &ev_arm_cca, &ev_psa, &ev_amd_sev_snp};
-static const char *const platform_names[] = {"aws-nitro", "arm-cca", "psa", "amd-sev-snp", NULL};
-#define BUILT_IN "aws-nitro, arm-cca, psa, amd-sev-snp"
+    &ev_aws_nitro, &ev_arm_cca, &ev_psa, &ev_amd_sev_snp, &ev_intel_sgx, &ev_intel_tdx};
+static const char *const platform_names[] = {
+    "aws-nitro", "arm-cca", "psa", "amd-sev-snp", "intel-sgx", "intel-tdx", NULL};
+#define BUILT_IN "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx"
 
 /* Raw bytes are offered to the pickiest first: a CCA platform token has claims of PSA's, and a PSA
  * token whose first claim is a vendor's begins like a Nitro document. */
 static const struct ev_platform *const by_form[] = {
-    &ev_amd_sev_snp, &ev_arm_cca, &ev_psa, &ev_aws_nitro};
+    &ev_intel_sgx, &ev_intel_tdx, &ev_amd_sev_snp, &ev_arm_cca, &ev_psa, &ev_aws_nitro};
 
 /* Types of the interface that this version does not verify: refused by the platform's name. */
 static const struct {
     const char *type;
     const char *platform;
 } other_versions[] = {
-    {"tag:beachhead,2026:intel-dcap", "intel-sgx or intel-tdx"},
     {"tag:beachhead,2026:tpm2", "tpm2"},
 };
 

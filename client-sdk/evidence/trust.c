@@ -25,6 +25,14 @@ add_root(struct ev_trust *trust, const struct ev_vendor_root *root)
     return BH_OK;
 }
 
+/* One root of Intel's anchors the quotes of enclaves and of TDs. */
+static bool
+is_root_of(const struct ev_vendor_root *root, const char *platform)
+{
+    return platform == NULL || strcmp(platform, root->platform) == 0 ||
+           (strcmp(platform, "intel-tdx") == 0 && strcmp(root->platform, "intel-sgx") == 0);
+}
+
 enum bh_err
 ev_trust_add_vendor_roots(struct ev_trust *trust, const char *platform)
 {
@@ -33,7 +41,7 @@ ev_trust_add_vendor_roots(struct ev_trust *trust, const char *platform)
     enum bh_err e = BH_OK;
 
     for (size_t i = 0; e == BH_OK && i < len; i++)
-        if (platform == NULL || strcmp(platform, roots[i].platform) == 0)
+        if (is_root_of(&roots[i], platform))
             e = add_root(trust, &roots[i]);
     return e;
 }

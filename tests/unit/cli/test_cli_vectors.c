@@ -188,9 +188,6 @@ Test(vectors, platforms_of_later_versions)
     static const struct {
         const char *file, *platform;
     } cases[] = {
-        {"sgx/v3-platform-00606a000000-2025/quote.bin", "intel-sgx"},
-        {"tdx/v4-20a06f000000/quote.bin", "intel-tdx"},
-        {"tdx/v5-90c06f000000-2026/quote.bin", "intel-tdx"},
         {"tpm/swtpm-generated/ecc-p256-sha256.msg", "tpm2"},
         {"nvidia/hopper-570/evidence.bin", "nvidia-gpu"},
     };

@@ -55,7 +55,6 @@ unsupported(const struct bh_cmw *cmw, const char *named)
 Test(evidence, types)
 {
     static const char *const collections[][2] = {
-        {"tag:beachhead,2026:intel-dcap", "intel-tdx"},
         {"tag:beachhead,2026:tpm2", "tpm2"},
         {"tag:example.com,2026:other", "tag:example.com,2026:other"},
         {"", "a collection"},
