@@ -78,3 +78,343 @@ Test(snp_vectors, genuine_reports)
         unload(&v);
     }
 }
+
+/* ---- what else the table of the vectors says ---- */
+
+static json_t *
+claims_of(const struct vector *v)
+{
+    struct ev_report report;
+    struct ev_evidence *ev = NULL;
+    struct bh_cmw cmw;
+    json_t *claims;
+
+    snp_cmw(&v->parts, &cmw);
+    ev_report_init(&report, false);
+    cr_assert_eq(ev_decode(&cmw, &report, &ev), BH_OK, "%s", report.diag.detail);
+    cr_assert_not_null(claims = ev_claims(ev));
+    ev_evidence_free(ev);
+    return claims;
+}
+
+static void
+claim_is(const json_t *claims, const char *name, const char *begins)
+{
+    const char *text = json_string_value(json_object_get(claims, name));
+
+    cr_assert_not_null(text, "%s", name);
+    cr_assert_eq(strncmp(text, begins, strlen(begins)), 0, "%s is %s", name, text);
+}
+
+static void
+number_is(const json_t *claims, const char *group, const char *name, json_int_t want)
+{
+    const json_t *from = group != NULL ? json_object_get(claims, group) : claims;
+
+    cr_assert_eq(json_integer_value(json_object_get(from, name)), want, "%s.%s",
+        group != NULL ? group : "", name);
+}
+
+Test(snp_vectors, claims)
+{
+    struct vector v;
+    json_t *claims;
+
+    if (bh_vectors() == NULL)
+        return;
+    load(&v, "milan-v2-vcek", "milan-v2-vcek/vcek");
+    claims = claims_of(&v);
+    claim_is(claims, "measurement", "a1f39304");
+    claim_is(claims, "chip_id", "c38427a3");
+    claim_is(claims, "report_data", "ec6c52d7533c");
+    number_is(claims, "reported_tcb", "bootloader", 3);
+    number_is(claims, "reported_tcb", "tee", 0);
+    number_is(claims, "reported_tcb", "snp", 8);
+    number_is(claims, "reported_tcb", "microcode", 115);
+    number_is(claims, "current_tcb", "microcode", 206);
+    cr_assert_null(json_object_get(claims, "cpuid_fam_id"), "version 2 says no CPUID");
+    json_decref(claims);
+    unload(&v);
+    load(&v, "turin-v5-vcek-aci", "turin-v5-vcek-aci/vcek");
+    claims = claims_of(&v);
+    claim_is(claims, "measurement", "6d6c3545");
+    claim_is(claims, "launch_mit_vector", "0x3f");
+    claim_is(claims, "current_mit_vector", "0x3f");
+    claim_is(claims, "product", "Turin");
+    number_is(claims, "reported_tcb", "fmc", 1);
+    number_is(claims, "reported_tcb", "bootloader", 1);
+    number_is(claims, "reported_tcb", "tee", 1);
+    number_is(claims, "reported_tcb", "snp", 4);
+    number_is(claims, "reported_tcb", "microcode", 81);
+    json_decref(claims);
+    unload(&v);
+    load(&v, "genoa-v3-vcek-aci", "genoa-v3-vcek-aci/vcek");
+    claims = claims_of(&v);
+    number_is(claims, "reported_tcb", "bootloader", 10);
+    number_is(claims, "reported_tcb", "snp", 23);
+    number_is(claims, "reported_tcb", "microcode", 84);
+    claim_is(claims, "measurement", "5feee30d");
+    json_decref(claims);
+    unload(&v);
+    load(&v, "milan-v3-vlek-aws", "milan-v3-vlek-aws/vlek");
+    claims = claims_of(&v);
+    claim_is(claims, "signing_key", "VLEK");
+    claim_is(json_object_get(claims, "vlek"), "csp_id", "CN=cc-us-east-2.amazonaws.com");
+    number_is(claims, NULL, "vmpl", 1);
+    json_decref(claims);
+    unload(&v);
+}
+
+/* A report alone is well-formed, whether or not its certificate was ever published. */
+Test(snp_vectors, a_report_without_certificate)
+{
+    struct vector v;
+    json_t *claims;
+
+    if (bh_vectors() == NULL)
+        return;
+    load(&v, "milan-v4-vcek-gce-nocert", NULL);
+    claims = claims_of(&v);
+    number_is(claims, NULL, "version", 4);
+    number_is(claims, NULL, "cpuid_fam_id", 0x19);
+    number_is(claims, NULL, "cpuid_mod_id", 1);
+    json_decref(claims);
+    snp_must_refuse(&v.parts, Y2026_03, BH_ERR_COLLATERAL_MISSING, "amd-sev-snp.vcek", "v4");
+    unload(&v);
+}
+
+Test(snp_vectors, times)
+{
+    struct vector v;
+
+    if (bh_vectors() == NULL)
+        return;
+    load(&v, "milan-v3-vlek-aws", "milan-v3-vlek-aws/vlek");
+    snp_must_refuse(
+        &v.parts, Y2026_01, BH_ERR_NOT_AUTHENTIC, "amd-sev-snp.validity", "an expired VLEK");
+    snp_must_refuse(
+        &v.parts, Y2024, BH_ERR_NOT_AUTHENTIC, "amd-sev-snp.validity", "a VLEK to come");
+    unload(&v);
+}
+
+/* Self-made certificates with plausible extensions, and ones of other chips and products. */
+Test(snp_vectors, certificates_of_others)
+{
+    static const struct {
+        const char *folder, *cert, *check;
+        int64_t at;
+    } cases[] = {
+        {"milan-v2-vcek", "neg-vcek-fake-legacy/vcek", "amd-sev-snp.chip_id", Y2024},
+        {"milan-v2-vcek", "neg-vcek-fake-hwid-octets/vcek", "amd-sev-snp.chip_id", Y2024},
+        {"milan-v2-vcek", "milan-v2-vcek-debug/vcek", "amd-sev-snp.chip_id", Y2024},
+        {"milan-v3-vcek-aci", "milan-v2-vcek/vcek", "amd-sev-snp.chip_id", Y2026_03},
+        {"milan-v3-vcek-aci", "genoa-v3-vcek-aci/vcek", "amd-sev-snp.product", Y2026_03},
+        {"genoa-v3-vcek-aci", "milan-v3-vcek-aci/vcek", "amd-sev-snp.product", Y2026_03},
+        {"turin-v5-vcek-aci", "genoa-v3-vcek-aci/vcek", "amd-sev-snp.product", Y2026_03},
+        {"milan-v3-vcek-aci", "milan-v3-vlek-aws/vlek", "amd-sev-snp.signing_key", Y2025_06},
+        {"milan-v3-vlek-aws", "milan-v3-vcek-aci/vcek", "amd-sev-snp.signing_key", Y2025_06},
+    };
+
+    if (bh_vectors() == NULL)
+        return;
+    for (size_t i = 0; i < BH_COUNT(cases); i++) {
+        struct vector v;
+
+        load(&v, cases[i].folder, cases[i].cert);
+        snp_must_refuse(&v.parts, cases[i].at, BH_ERR_NOT_AUTHENTIC, cases[i].check, cases[i].cert);
+        unload(&v);
+    }
+}
+
+/* The fakes fit a report that was made for them, and still nobody at AMD signed them. */
+Test(snp_vectors, self_made_certificates)
+{
+    static const char *const fakes[] = {
+        "neg-vcek-fake-legacy/vcek", "neg-vcek-fake-hwid-octets/vcek"};
+
+    if (bh_vectors() == NULL)
+        return;
+    for (size_t i = 0; i < BH_COUNT(fakes); i++) {
+        struct ev_report report;
+        struct vector v;
+        json_t *claims, *tcb;
+
+        load(&v, "milan-v2-vcek", fakes[i]);
+        claims = claims_of(&v);
+        tcb = json_object_get(json_object_get(claims, "vcek"), "tcb");
+        for (size_t k = 0; k < 64; k++)
+            v.report[0x1a0 + k] = (uint8_t)k;
+        cr_assert_str_eq(
+            json_string_value(json_object_get(json_object_get(claims, "vcek"), "hwid")) + 124,
+            "3e3f");
+        v.report[0x180] = (uint8_t)json_integer_value(json_object_get(tcb, "bootloader"));
+        v.report[0x181] = (uint8_t)json_integer_value(json_object_get(tcb, "tee"));
+        v.report[0x186] = (uint8_t)json_integer_value(json_object_get(tcb, "snp"));
+        v.report[0x187] = (uint8_t)json_integer_value(json_object_get(tcb, "microcode"));
+        json_decref(claims);
+        snp_must_refuse(&v.parts, Y2024, BH_ERR_NOT_AUTHENTIC, "amd-sev-snp.chain", fakes[i]);
+        ev_report_init(&report, true);
+        cr_assert_eq(snp_judge_at(&v.parts, Y2024, NULL, &report), BH_ERR_NOT_AUTHENTIC);
+        cr_assert(
+            strstr(snp_check(&report, "amd-sev-snp.chain")->found, "does not verify") != NULL);
+        unload(&v);
+    }
+}
+
+static enum bh_err
+with_crl(const char *folder, const char *cert, const char *crl, int64_t at, const char **ret_check)
+{
+    static struct ev_report report;
+    struct snp_collateral collateral = {0};
+    struct vector v;
+    uint8_t *der;
+    enum bh_err e;
+
+    load(&v, folder, cert);
+    der = bh_vector(crl, &collateral.crl.len);
+    collateral.crl.ptr = der;
+    ev_report_init(&report, true);
+    e = snp_judge_at(&v.parts, at, &collateral, &report);
+    *ret_check = report.diag.check;
+    free(der);
+    unload(&v);
+    return e;
+}
+
+Test(snp_vectors, revocation_lists)
+{
+    static const struct {
+        const char *folder, *cert, *crl, *check;
+        int64_t at;
+        enum bh_err err;
+    } cases[] = {
+        {"milan-v3-vcek-aci", "milan-v3-vcek-aci/vcek", "snp/ca/milan_crl.der", "", Y2026_03,
+            BH_OK},
+        {"milan-v3-vlek-aws", "milan-v3-vlek-aws/vlek", "snp/ca/milan_crl.der", "", Y2025_06,
+            BH_OK},
+        {"milan-v2-vcek", "milan-v2-vcek/vcek", "snp/ca/milan_crl.der", "amd-sev-snp.crl", Y2024,
+            BH_ERR_COLLATERAL_EXPIRED},
+        {"genoa-v3-vcek-aci", "genoa-v3-vcek-aci/vcek", "snp/ca/genoa_crl.der", "amd-sev-snp.crl",
+            Y2026_03, BH_ERR_COLLATERAL_EXPIRED},
+        {"genoa-v3-vcek-aci", "genoa-v3-vcek-aci/vcek", "snp/ca/milan_crl.der", "amd-sev-snp.crl",
+            Y2026_03, BH_ERR_NOT_AUTHENTIC},
+    };
+
+    if (bh_vectors() == NULL)
+        return;
+    for (size_t i = 0; i < BH_COUNT(cases); i++) {
+        const char *check;
+
+        cr_assert_eq(with_crl(cases[i].folder, cases[i].cert, cases[i].crl, cases[i].at, &check),
+            cases[i].err, "%zu: %s", i, check);
+        cr_assert_str_eq(check, cases[i].check, "%zu", i);
+    }
+}
+
+/* ---- mutants ---- */
+
+struct walk {
+    struct vector v;
+    struct ev_trust trust;
+    struct bh_span *changed; /* of the parts */
+    size_t survived;
+};
+
+static bool
+must_fail(void *arg, struct bh_span mutant, size_t at, const char *how)
+{
+    static struct ev_report report;
+    struct walk *walk = arg;
+    struct snp_parts parts = walk->v.parts;
+
+    /* The same member of the copy. */
+    *(struct bh_span *)((uint8_t *)&parts +
+                        ((uint8_t *)walk->changed - (uint8_t *)&walk->v.parts)) = mutant;
+    ev_report_init(&report, false);
+    if (snp_judge(&parts, &walk->trust, &report, NULL) == BH_OK) {
+        walk->survived++;
+        cr_expect_fail("%s at byte %zu survives", how, at);
+    } else {
+        cr_expect(report.err != BH_ERR_INTERNAL && report.diag.check[0] != '\0' &&
+                      report.diag.found[0] != '\0',
+            "%s at byte %zu: %s", how, at, report.diag.check);
+    }
+    return walk->survived < 5;
+}
+
+static void
+walk_vector(const char *folder, const char *cert, int64_t at, bool certificate, size_t stride)
+{
+    struct walk walk = {.trust = {.now = at}};
+
+    if (bh_vectors() == NULL)
+        return;
+    load(&walk.v, folder, cert);
+    snp_must_hold(&walk.v.parts, at, folder);
+    cr_assert_eq(ev_trust_add_vendor_roots(&walk.trust, "amd-sev-snp"), BH_OK);
+    walk.changed = certificate ? &walk.v.parts.vcek : &walk.v.parts.report;
+    if (certificate && walk.changed->len == 0)
+        walk.changed = &walk.v.parts.vlek;
+    cr_expect_gt(bh_mutate(*walk.changed, 0, walk.changed->len, stride, must_fail, &walk),
+        walk.changed->len / stride);
+    cr_expect_eq(walk.survived, 0, "%s", folder);
+    ev_trust_clear(&walk.trust);
+    unload(&walk.v);
+}
+
+Test(snp_mutants, milan_report)
+{
+    walk_vector("milan-v2-vcek", "milan-v2-vcek/vcek", Y2024, false, 1);
+}
+
+Test(snp_mutants, milan_certificate)
+{
+    walk_vector("milan-v2-vcek", "milan-v2-vcek/vcek", Y2024, true, 1);
+}
+
+Test(snp_mutants, turin_report)
+{
+    walk_vector("turin-v5-vcek-aci", "turin-v5-vcek-aci/vcek", Y2026_03, false, 1);
+}
+
+Test(snp_mutants, turin_certificate)
+{
+    walk_vector("turin-v5-vcek-aci", "turin-v5-vcek-aci/vcek", Y2026_03, true, 3);
+}
+
+Test(snp_mutants, vlek_certificate)
+{
+    walk_vector("milan-v3-vlek-aws", "milan-v3-vlek-aws/vlek", Y2025_06, true, 3);
+}
+
+/* ---- the built-in certificates above ---- */
+
+Test(snp_certificates, intermediates_are_those_of_the_table)
+{
+    struct bh_diag diag = {0};
+    uint8_t *readme, *der = NULL;
+    size_t len, readme_len, der_len, count;
+    const struct ev_vendor_root *all = ev_vendor_intermediates(&len);
+    uint8_t digest[32];
+    char hex[65], row[512];
+
+    cr_assert_eq(bh_file_read(BH_SOURCE_DIR "/certs/README.md", 65536, &readme, &readme_len, &diag),
+        BH_OK, "%s", diag.detail);
+    cr_assert_geq(len, 6);
+    for (size_t i = 0; i < len; i++) {
+        X509 *cert = NULL;
+        const char *line;
+
+        cr_assert_eq(bh_x509_pem(bh_span_str(all[i].pem), &cert, 1, &count, &diag), BH_OK);
+        cr_assert_eq(bh_x509_to_der(cert, &der, &der_len), BH_OK);
+        cr_assert_eq(bh_sha2(256, bh_span(der, der_len), digest), BH_OK);
+        (void)bh_hex(bh_span(digest, sizeof(digest)), hex, sizeof(hex));
+        (void)snprintf(row, sizeof(row), "| `%s` |", all[i].file);
+        line = memmem(readme, readme_len, row, strlen(row));
+        cr_assert(line != NULL, "%s has no row", all[i].file);
+        cr_assert(memmem(line, strcspn(line, "\n"), hex, 64) != NULL, "%s: %s", all[i].file, hex);
+        OPENSSL_free(der);
+        X509_free(cert);
+    }
+    free(readme);
+}
