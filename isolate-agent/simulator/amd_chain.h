@@ -49,6 +49,7 @@ struct agent_amd_request {
 BH_MUST_USE enum bh_err agent_amd_cert_make(
     const struct agent_amd_request *request, X509 **ret_cert, struct bh_diag *diag);
 
+#define AGENT_AMD_RSA "RSA-4096" /* the curve, so to speak, of a key slot */
 /** An RSA-4096 key of four primes: ten times sooner made than one of two, and verified alike. */
 BH_MUST_USE enum bh_err agent_amd_rsa_make(EVP_PKEY **ret_key, struct bh_diag *diag);
 

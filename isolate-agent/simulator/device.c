@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "amd_chain.h"
 #include "simulator.h"
 
 #include "core/cmw.h"
@@ -11,12 +12,12 @@
 #include <openssl/crypto.h>
 
 static const struct agent_platform *const platforms[] = {
-    &agent_aws_nitro, &agent_arm_cca, &agent_psa};
+    &agent_aws_nitro, &agent_arm_cca, &agent_psa, &agent_amd_sev_snp};
 
 const char *const *
 agent_simulator_platforms(void)
 {
-    static const char *const names[] = {"aws-nitro", "arm-cca", "psa", NULL};
+    static const char *const names[] = {"aws-nitro", "arm-cca", "psa", "amd-sev-snp", NULL};
 
     return names;
 }
@@ -30,9 +31,9 @@ agent_platform_find(
             *ret_platform = platforms[i];
             return BH_OK;
         }
-    (void)bh_refuse(diag, BH_ERR_USAGE, "platform", "aws-nitro | arm-cca | psa", name,
+    (void)bh_refuse(diag, BH_ERR_USAGE, "platform", "aws-nitro | arm-cca | psa | amd-sev-snp", name,
         "there is no simulated device of this platform");
-    bh_hint(diag, "use one of: aws-nitro, arm-cca, psa");
+    bh_hint(diag, "use one of: aws-nitro, arm-cca, psa, amd-sev-snp");
     return BH_ERR_USAGE;
 }
 
@@ -44,8 +45,35 @@ agent_keys_make(struct agent_device *device, struct bh_diag *diag)
 
     for (size_t i = 0; slots[i].name != NULL && e == BH_OK; i++)
         if (device->keys[i] == NULL)
-            e = bh_key_generate(slots[i].curve, &device->keys[i], diag);
+            e = strcmp(slots[i].curve, AGENT_AMD_RSA) == 0
+                    ? agent_amd_rsa_make(&device->keys[i], diag)
+                    : bh_key_generate(slots[i].curve, &device->keys[i], diag);
     return e;
+}
+
+enum bh_err
+agent_beside_add(
+    struct agent_beside *beside, const char *label, struct bh_span bytes, struct bh_diag *diag)
+{
+    uint8_t *copy;
+
+    if (beside->len == AGENT_BESIDE_MAX)
+        return bh_fail(diag, BH_ERR_TOO_LARGE, "more records than a collection has here");
+    if ((copy = malloc(bytes.len + 1)) == NULL)
+        return bh_fail(diag, BH_ERR_NOMEM, "evidence");
+    memcpy(copy, bytes.ptr, bytes.len);
+    beside->items[beside->len].label = label;
+    beside->items[beside->len].bytes = copy;
+    beside->items[beside->len++].len = bytes.len;
+    return BH_OK;
+}
+
+void
+agent_beside_clear(struct agent_beside *beside)
+{
+    for (size_t i = 0; i < beside->len; i++)
+        free(beside->items[i].bytes);
+    beside->len = 0;
 }
 
 enum bh_err
@@ -101,10 +129,23 @@ agent_device_free(struct agent_device *device)
     free(device);
 }
 
+/* Evidence and, where @p beside is given, what travels with it. */
+static enum bh_err
+make_evidence(struct agent_device *device, const struct agent_request *request, struct bh_writer *w,
+    struct agent_beside *beside, struct bh_diag *diag)
+{
+    enum bh_err e;
+
+    if ((e = device->platform->evidence(device, request, w, diag)) != BH_OK || beside == NULL ||
+        device->platform->beside == NULL)
+        return e;
+    return device->platform->beside(device, request, beside, diag);
+}
+
 /* Whoever stands in for this device under roots and keys that nobody admitted. */
 static enum bh_err
 foreign_evidence(struct agent_device *device, const struct agent_request *request,
-    struct bh_writer *w, struct bh_diag *diag)
+    struct bh_writer *w, struct agent_beside *beside, struct bh_diag *diag)
 {
     const json_int_t instance = json_integer_value(json_object_get(device->facts, "instance"));
     struct agent_device *foreign = NULL;
@@ -113,17 +154,18 @@ foreign_evidence(struct agent_device *device, const struct agent_request *reques
     if ((e = agent_device_build(device->platform, (uint32_t)instance, true, &foreign, diag)) !=
         BH_OK)
         return e;
-    e = device->platform->evidence(foreign, request, w, diag);
+    e = make_evidence(foreign, request, w, beside, diag);
     agent_device_free(foreign);
     return e;
 }
 
-enum bh_err
-agent_device_evidence_raw(struct agent_device *device, const uint8_t binding[BH_BINDING_LEN],
-    struct bh_span spki, enum agent_tamper tamper, int64_t now, uint8_t **ret_bytes,
-    size_t *ret_len, struct bh_diag *diag)
+/* The evidence as one run of bytes, broken as asked; *ret_bytes is malloc'ed. */
+static enum bh_err
+broken_evidence(struct agent_device *device, struct agent_request *request,
+    struct agent_beside *beside, uint8_t **ret_bytes, size_t *ret_len, struct bh_diag *diag)
 {
-    struct agent_request request = {.spki = spki, .tamper = tamper, .now = now};
+    const enum agent_tamper tamper = request->tamper;
+    const size_t signature_at = device->platform->signature_at;
     struct bh_writer w;
     struct bh_span s;
     uint8_t *buf;
@@ -133,14 +175,13 @@ agent_device_evidence_raw(struct agent_device *device, const uint8_t binding[BH_
         return e;
     if ((buf = malloc(AGENT_RAW_MAX)) == NULL)
         return bh_fail(diag, BH_ERR_NOMEM, "evidence");
-    memcpy(request.binding, binding, BH_BINDING_LEN);
     if (tamper == AGENT_TAMPER_BINDING)
-        request.binding[BH_BINDING_LEN - 1] ^= 0x01;
+        request->binding[BH_BINDING_LEN - 1] ^= 0x01;
     bh_writer_init(&w, buf, AGENT_RAW_MAX);
     if (tamper == AGENT_TAMPER_ROOT)
-        e = foreign_evidence(device, &request, &w, diag);
+        e = foreign_evidence(device, request, &w, beside, diag);
     else
-        e = device->platform->evidence(device, &request, &w, diag);
+        e = make_evidence(device, request, &w, beside, diag);
     if (tamper == AGENT_TAMPER_TRAILING)
         bh_writer_u8(&w, 0);
     if (e != BH_OK)
@@ -149,9 +190,8 @@ agent_device_evidence_raw(struct agent_device *device, const uint8_t binding[BH_
         (void)bh_fail(diag, e, "evidence of more than %d bytes", AGENT_RAW_MAX);
         goto out;
     }
-    /* The signature is the last thing in every format. */
     if (tamper == AGENT_TAMPER_SIGNATURE)
-        buf[s.len - 1] ^= 0x01;
+        buf[signature_at != 0 ? signature_at : s.len - 1] ^= 0x01;
     *ret_bytes = buf;
     *ret_len = s.len;
     buf = NULL;
@@ -161,22 +201,53 @@ out:
 }
 
 enum bh_err
+agent_device_evidence_raw(struct agent_device *device, const uint8_t binding[BH_BINDING_LEN],
+    struct bh_span spki, enum agent_tamper tamper, int64_t now, uint8_t **ret_bytes,
+    size_t *ret_len, struct bh_diag *diag)
+{
+    struct agent_request request = {.spki = spki, .tamper = tamper, .now = now};
+
+    memcpy(request.binding, binding, BH_BINDING_LEN);
+    return broken_evidence(device, &request, NULL, ret_bytes, ret_len, diag);
+}
+
+static void
+set_record(struct bh_cmw *cmw, const char *label, const char *type, struct bh_span value)
+{
+    struct bh_cmw_record *r = &cmw->records[cmw->count++];
+
+    (void)snprintf(r->label, sizeof(r->label), "%s", label);
+    (void)snprintf(r->type, sizeof(r->type), "%s", type);
+    r->value = value;
+}
+
+enum bh_err
 agent_device_evidence(struct agent_device *device, const uint8_t binding[BH_BINDING_LEN],
     struct bh_span spki, enum agent_tamper tamper, int64_t now, char **ret_cmw_json,
     struct bh_diag *diag)
 {
-    struct bh_cmw cmw = {.count = 1};
+    const struct agent_platform *platform = device->platform;
+    struct agent_request request = {.spki = spki, .tamper = tamper, .now = now};
+    struct agent_beside beside = {0};
+    struct bh_cmw cmw = {.collection = platform->collection != NULL};
     uint8_t *raw = NULL;
     size_t len = 0;
     enum bh_err e;
 
-    if ((e = agent_device_evidence_raw(device, binding, spki, tamper, now, &raw, &len, diag)) !=
-        BH_OK)
-        return e;
-    (void)snprintf(
-        cmw.records[0].type, sizeof(cmw.records[0].type), "%s", device->platform->media_type);
-    cmw.records[0].value = bh_span(raw, len);
+    memcpy(request.binding, binding, BH_BINDING_LEN);
+    if ((e = broken_evidence(device, &request, &beside, &raw, &len, diag)) != BH_OK)
+        goto out;
+    if (cmw.collection)
+        (void)snprintf(
+            cmw.collection_type, sizeof(cmw.collection_type), "%s", platform->collection);
+    set_record(
+        &cmw, cmw.collection ? platform->label : "", platform->media_type, bh_span(raw, len));
+    for (size_t i = 0; i < beside.len; i++)
+        set_record(&cmw, beside.items[i].label, "application/octet-stream",
+            bh_span(beside.items[i].bytes, beside.items[i].len));
     e = bh_cmw_to_json(&cmw, ret_cmw_json, diag);
+out:
+    agent_beside_clear(&beside);
     free(raw);
     return e;
 }

@@ -36,6 +36,22 @@ struct agent_device {
     void *state;
 };
 
+#define AGENT_BESIDE_MAX 4
+
+/** Records that travel with the evidence in a collection. */
+struct agent_beside {
+    size_t len;
+    struct {
+        const char *label; /* static */
+        uint8_t *bytes;    /* malloc'ed */
+        size_t len;
+    } items[AGENT_BESIDE_MAX];
+};
+/** Append a copy of @p bytes. */
+BH_MUST_USE enum bh_err agent_beside_add(
+    struct agent_beside *beside, const char *label, struct bh_span bytes, struct bh_diag *diag);
+void agent_beside_clear(struct agent_beside *beside);
+
 /** What evidence is asked for. */
 struct agent_request {
     uint8_t binding[BH_BINDING_LEN];
@@ -46,7 +62,10 @@ struct agent_request {
 
 struct agent_platform {
     const char *name;
-    const char *media_type;
+    const char *media_type; /* of the evidence, as the one record or inside its collection */
+    const char *collection; /* __cmwc_t of evidence that travels with endorsements; else NULL */
+    const char *label;      /* of the evidence in the collection */
+    size_t signature_at;    /* offset of a byte of the signature; 0: it is the last byte */
     const struct agent_key_slot *slots;
     bool chain;           /* has a root, root.pem */
     const char *identity; /* member of a policy entry that tells devices apart: "pcrs.4" */
@@ -63,6 +82,10 @@ struct agent_platform {
     void (*close)(void *state);
     enum bh_err (*evidence)(struct agent_device *device, const struct agent_request *request,
         struct bh_writer *w, struct bh_diag *diag);
+    /** What travels beside the evidence just made for the same request; NULL without a collection.
+     */
+    enum bh_err (*beside)(struct agent_device *device, const struct agent_request *request,
+        struct agent_beside *beside, struct bh_diag *diag);
     /** The policy entry. New reference; NULL when out of memory. */
     json_t *(*entry)(const struct agent_device *device);
 };
@@ -70,6 +93,7 @@ struct agent_platform {
 extern const struct agent_platform agent_aws_nitro;
 extern const struct agent_platform agent_arm_cca;
 extern const struct agent_platform agent_psa;
+extern const struct agent_platform agent_amd_sev_snp;
 
 /** The platform of a name; BH_ERR_USAGE with the list of those that exist. */
 BH_MUST_USE enum bh_err agent_platform_find(

@@ -22,6 +22,9 @@ static const struct {
     {"mixed", AGENT_TAMPER_MIXED},
     {"missing-component", AGENT_TAMPER_MISSING_COMPONENT},
     {"extra-component", AGENT_TAMPER_EXTRA_COMPONENT},
+    {"tcb", AGENT_TAMPER_TCB},
+    {"chip", AGENT_TAMPER_CHIP},
+    {"vmpl", AGENT_TAMPER_VMPL},
 };
 
 static void

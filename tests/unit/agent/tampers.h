@@ -61,6 +61,21 @@ static const struct tamper_case tamper_cases[] = {
     {"psa", "mixed", AGENT_TAMPER_MIXED, BH_ERR_EVIDENCE_MALFORMED, "psa.profile"},
     {"psa", "missing-component", AGENT_TAMPER_MISSING_COMPONENT, BH_ERR_POLICY, "psa.software"},
     {"psa", "extra-component", AGENT_TAMPER_EXTRA_COMPONENT, BH_ERR_POLICY, "psa.software"},
+
+    {"amd-sev-snp", "signature", AGENT_TAMPER_SIGNATURE, BH_ERR_NOT_AUTHENTIC,
+        "amd-sev-snp.signature"},
+    {"amd-sev-snp", "chain", AGENT_TAMPER_CHAIN, BH_ERR_NOT_AUTHENTIC, "amd-sev-snp.chain"},
+    {"amd-sev-snp", "measurement", AGENT_TAMPER_MEASUREMENT, BH_ERR_POLICY,
+        "amd-sev-snp.measurement"},
+    {"amd-sev-snp", "debug", AGENT_TAMPER_DEBUG, BH_ERR_POLICY, "amd-sev-snp.debug"},
+    {"amd-sev-snp", "binding", AGENT_TAMPER_BINDING, BH_ERR_BINDING, "amd-sev-snp.binding"},
+    {"amd-sev-snp", "expired", AGENT_TAMPER_EXPIRED, BH_ERR_NOT_AUTHENTIC, "amd-sev-snp.validity"},
+    {"amd-sev-snp", "trailing", AGENT_TAMPER_TRAILING, BH_ERR_EVIDENCE_MALFORMED,
+        "amd-sev-snp.report"},
+    {"amd-sev-snp", "root", AGENT_TAMPER_ROOT, BH_ERR_NOT_AUTHENTIC, "amd-sev-snp.chain"},
+    {"amd-sev-snp", "tcb", AGENT_TAMPER_TCB, BH_ERR_NOT_AUTHENTIC, "amd-sev-snp.tcb.microcode"},
+    {"amd-sev-snp", "chip", AGENT_TAMPER_CHIP, BH_ERR_NOT_AUTHENTIC, "amd-sev-snp.chip_id"},
+    {"amd-sev-snp", "vmpl", AGENT_TAMPER_VMPL, BH_ERR_POLICY, "amd-sev-snp.vmpl"},
 };
 
 #endif

@@ -82,6 +82,11 @@ Test(judged, psa_is_accepted)
     accepted("psa", 1);
 }
 
+Test(judged, amd_sev_snp_is_accepted)
+{
+    accepted("amd-sev-snp", 1);
+}
+
 static void
 refused(const char *platform, uint32_t instance)
 {
@@ -125,6 +130,11 @@ Test(judged, tampered_arm_cca_of_both_makes_is_refused_by_name)
 Test(judged, tampered_psa_is_refused_by_name)
 {
     refused("psa", 1);
+}
+
+Test(judged, tampered_amd_sev_snp_is_refused_by_name)
+{
+    refused("amd-sev-snp", 1);
 }
 
 /* The tampering must be seen by the server whose chain cache is warm, too. */
@@ -189,7 +199,8 @@ Test(judged, the_key_in_a_nitro_document_must_be_the_bound_one)
 /* One device's admission does not admit another. */
 Test(judged, another_device_is_refused)
 {
-    const char *const checks[] = {"aws-nitro.pcr4", "arm-cca.instance", "psa.instance"};
+    const char *const checks[] = {
+        "aws-nitro.pcr4", "arm-cca.instance", "psa.instance", "amd-sev-snp.chip_id"};
 
     for (size_t i = 0; i < BH_COUNT(checks); i++) {
         struct agent_device *one = NULL, *two = NULL;
