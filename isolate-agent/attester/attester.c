@@ -26,6 +26,10 @@ const struct agent_attester agent_attesters[] = {
         .platform = "psa",
         .check = agent_simulated_check,
         .evidence = agent_simulated_evidence},
+    {.name = "sim:amd-sev-snp",
+        .platform = "amd-sev-snp",
+        .check = agent_simulated_check,
+        .evidence = agent_simulated_evidence},
 };
 const size_t agent_attesters_len = BH_COUNT(agent_attesters);
 
