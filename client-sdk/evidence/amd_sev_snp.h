@@ -163,11 +163,10 @@ struct ev_snp_path {
 };
 /**
  * Find and verify the path of snp->endorser, with the validity of its certificates and, where one
- * is at hand, the revocation list. Fills @p ret_key with the endorser's key (EVP_PKEY_free() it)
- * and snp->not_after.
+ * is at hand, the revocation list. Fills snp->not_after.
  */
 BH_MUST_USE enum bh_err ev_snp_check_chain(struct ev_snp *snp, const struct ev_trust *trust,
-    struct ev_report *report, bool *ret_simulated, EVP_PKEY **ret_key);
+    struct ev_report *report, bool *ret_simulated);
 /** The revocation list of @p path, from trust->collateral; lowers @p not_after. */
 BH_MUST_USE enum bh_err ev_snp_check_crl(const struct ev_snp *snp, const struct ev_snp_path *path,
     const struct ev_trust *trust, struct ev_report *report, int64_t *not_after);

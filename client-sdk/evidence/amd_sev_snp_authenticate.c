@@ -6,18 +6,14 @@
  */
 #include "amd_sev_snp.h"
 
+#include "core/ecdsa.h"
 #include "core/text.h"
 #include "core/x509.h"
-
-#include <openssl/bn.h>
-#include <openssl/ecdsa.h>
-#include <openssl/err.h>
 
 #include <stdio.h>
 
 #define SIGNED_LEN 0x2a0
 #define COMPONENT_LEN 48
-#define DER_MAX 120
 
 /* ---- which certificate ---- */
 
@@ -193,60 +189,39 @@ check_tcb(const struct ev_snp *n, struct ev_report *report)
 
 /* ---- the report's signature ---- */
 
-/* R and S, little-endian, as a DER ECDSA-Sig-Value; 0 when they make none. */
-static size_t
-signature_der(const struct ev_snp_report *r, uint8_t out[DER_MAX])
+static void
+reverse(const uint8_t *little, uint8_t *big)
 {
-    ECDSA_SIG *sig = ECDSA_SIG_new();
-    BIGNUM *a = BN_lebin2bn(r->r.ptr, COMPONENT_LEN, NULL);
-    BIGNUM *b = BN_lebin2bn(r->s.ptr, COMPONENT_LEN, NULL);
-    uint8_t *at = out;
-    int len = 0;
-
-    if (sig != NULL && a != NULL && b != NULL && ECDSA_SIG_set0(sig, a, b) == 1) {
-        a = b = NULL;
-        if ((len = i2d_ECDSA_SIG(sig, NULL)) > 0 && len <= DER_MAX)
-            len = i2d_ECDSA_SIG(sig, &at);
-        else
-            len = 0;
-    }
-    BN_free(a);
-    BN_free(b);
-    ECDSA_SIG_free(sig);
-    return len > 0 ? (size_t)len : 0;
+    for (size_t i = 0; i < COMPONENT_LEN; i++)
+        big[i] = little[COMPONENT_LEN - 1 - i];
 }
 
 static bool
-verifies(const struct ev_snp_report *r, EVP_PKEY *key)
+verifies(const struct ev_snp *n)
 {
-    uint8_t der[DER_MAX];
-    const size_t len = signature_der(r, der);
-    EVP_MD_CTX *ctx;
-    bool good;
+    const struct ev_snp_report *r = &n->report;
+    uint8_t raw[2 * COMPONENT_LEN], buf[BH_ECDSA_DER_MAX];
+    struct bh_span point, der;
+    const char *curve;
 
-    if (len == 0 || key == NULL || (ctx = EVP_MD_CTX_new()) == NULL)
+    /* The curve was checked with the chain; a whole report comes here without that, too. */
+    if (bh_spki_point(n->endorser.cert.spki, &curve, &point) != BH_OK ||
+        strcmp(curve, "P-384") != 0)
         return false;
-    good = EVP_DigestVerifyInit(ctx, NULL, bh_sha2_md(384), NULL, key) == 1 &&
-           EVP_DigestVerify(ctx, der, len, r->raw.ptr, SIGNED_LEN) == 1;
-    EVP_MD_CTX_free(ctx);
-    ERR_clear_error();
-    return good;
+    reverse(r->r.ptr, raw);
+    reverse(r->s.ptr, raw + COMPONENT_LEN);
+    return bh_ecdsa_to_der(bh_span(raw, sizeof(raw)), buf, &der) == BH_OK &&
+           bh_ecdsa_verify_point(
+               point, 384, bh_span(r->raw.ptr, SIGNED_LEN), bh_span_none(), der) == BH_OK;
 }
 
-/* @p key is NULL when the chain did not hold: a whole report still says who signed. */
 static enum bh_err
-check_signature(const struct ev_snp *n, EVP_PKEY *key, struct ev_report *report)
+check_signature(const struct ev_snp *n, struct ev_report *report)
 {
     const char *expected = n->endorser.vlek ? "ECDSA P-384 with SHA-384 by the VLEK"
                                             : "ECDSA P-384 with SHA-384 by the VCEK";
-    EVP_PKEY *own = NULL;
-    bool good;
 
-    if (key == NULL && bh_spki_decode(n->endorser.cert.spki, &own, NULL) != BH_OK)
-        own = NULL;
-    good = verifies(&n->report, key != NULL ? key : own);
-    EVP_PKEY_free(own);
-    if (good) {
+    if (verifies(n)) {
         ev_pass(report, "signature", EV_SNP_NAME ".signature", expected, "it verifies");
         return BH_OK;
     }
@@ -266,7 +241,6 @@ ev_snp_authenticate(void *state, const struct ev_trust *trust, struct ev_report 
 {
     struct ev_authenticity auth = {.key_class = EV_KEY_SILICON};
     struct ev_snp *n = state;
-    EVP_PKEY *key = NULL;
     enum bh_err e;
 
     if ((e = choose_endorser(n, trust, report)) != BH_OK)
@@ -278,10 +252,9 @@ ev_snp_authenticate(void *state, const struct ev_trust *trust, struct ev_report 
     if (e == BH_OK || report->detailed)
         e = first(e, check_tcb(n, report));
     if (e == BH_OK || report->detailed)
-        e = first(e, ev_snp_check_chain(n, trust, report, &auth.simulated, &key));
+        e = first(e, ev_snp_check_chain(n, trust, report, &auth.simulated));
     if (e == BH_OK || report->detailed)
-        e = first(e, check_signature(n, key, report));
-    EVP_PKEY_free(key);
+        e = first(e, check_signature(n, report));
     if (e == BH_OK) {
         n->product = n->endorser.product;
         *ret_auth = auth;

@@ -100,34 +100,36 @@ key_signed_by(const struct ev_cert *cert, EVP_PKEY *issuer)
     return key;
 }
 
-/* The endorser's key, all signatures of the path verified or known; NULL and who is at fault. */
-static EVP_PKEY *
-verified_key(const struct ev_snp *n, const struct ev_snp_path *path, const struct ev_trust *trust,
+/* All signatures of the path hold, or are known to; else who is at fault. */
+static bool
+is_verified(const struct ev_snp *n, const struct ev_snp_path *path, const struct ev_trust *trust,
     const char **ret_which)
 {
     uint8_t to_ask[EV_PATH_HASH_LEN] = {0}, to_leaf[EV_PATH_HASH_LEN];
     const int64_t end = path_end(n, path);
     EVP_PKEY *key = NULL;
+    bool good;
 
     *ret_which = n->endorser.vlek ? "the ASVK" : "the ASK";
     if (ev_chain_path(to_ask, path->ark.der) != BH_OK ||
         ev_chain_path(to_ask, path->ask.der) != BH_OK)
-        return NULL;
+        return false;
     memcpy(to_leaf, to_ask, sizeof(to_leaf));
     if (ev_chain_path(to_leaf, n->endorser.cert.der) != BH_OK)
-        return NULL;
-    if ((key = ev_chain_cache_get(trust->cache, to_leaf, trust->now)) != NULL)
-        return key;
+        return false;
+    if (ev_chain_cache_knows(trust->cache, to_leaf, trust->now))
+        return true;
     if ((key = ev_chain_cache_get(trust->cache, to_ask, trust->now)) == NULL) {
         if (bh_spki_decode(path->ark.spki, &key, NULL) != BH_OK ||
             (key = key_signed_by(&path->ask, key)) == NULL)
-            return NULL;
+            return false;
         ev_chain_cache_put(trust->cache, to_ask, key, end);
     }
     *ret_which = n->endorser.vlek ? "the VLEK" : "the VCEK";
-    if ((key = key_signed_by(&n->endorser.cert, key)) != NULL)
-        ev_chain_cache_put(trust->cache, to_leaf, key, end);
-    return key;
+    if ((good = verified_by(&n->endorser.cert, key)))
+        ev_chain_cache_remember(trust->cache, to_leaf, end);
+    EVP_PKEY_free(key);
+    return good;
 }
 
 /* ---- finding the path ---- */
@@ -136,7 +138,7 @@ struct search {
     const struct ev_snp *snp;
     const struct ev_trust *trust;
     struct ev_snp_path *path;
-    EVP_PKEY *key;     /* once found */
+    bool found;
     const char *which; /* of the last path that was tried: who was at fault, and why */
     const char *fault;
 };
@@ -183,7 +185,7 @@ try_anchor(struct search *s, X509 *anchor)
         return;
     s->path->simulated = is_simulated(s->trust, anchor);
     s->fault = "has a signature that does not verify";
-    s->key = verified_key(s->snp, s->path, s->trust, &s->which);
+    s->found = is_verified(s->snp, s->path, s->trust, &s->which);
 }
 
 /* Every anchor of the name that issued this ASK. */
@@ -193,7 +195,7 @@ try_ask(struct search *s, const struct ev_cert *ask)
     if (!bh_span_equal(ask->subject, s->snp->endorser.cert.issuer))
         return;
     s->path->ask = *ask;
-    for (size_t i = 0; i < s->trust->anchors_len && s->key == NULL; i++)
+    for (size_t i = 0; i < s->trust->anchors_len && !s->found; i++)
         if (is_ours(&s->trust->anchors[i]) && has_subject(s->trust->anchors[i].cert, ask->issuer))
             try_anchor(s, s->trust->anchors[i].cert);
 }
@@ -223,7 +225,7 @@ no_path(const struct search *s, struct ev_report *report)
 
 static enum bh_err
 find_path(const struct ev_snp *n, const struct ev_trust *trust, struct ev_report *report,
-    struct ev_snp_path *path, EVP_PKEY **ret_key)
+    struct ev_snp_path *path)
 {
     struct search s = {.snp = n, .trust = trust, .path = path};
     const struct bh_span built_in = ev_snp_built_in_ask(n->endorser.product, n->endorser.vlek);
@@ -231,13 +233,12 @@ find_path(const struct ev_snp *n, const struct ev_trust *trust, struct ev_report
 
     if (ev_cert_read(built_in, &ask, NULL) == BH_OK)
         try_ask(&s, &ask);
-    if (s.key == NULL && n->has_ask)
+    if (!s.found && n->has_ask)
         try_ask(&s, &n->ask);
-    if (s.key == NULL)
+    if (!s.found)
         return no_path(&s, report);
     ev_pass(report, CHAIN, EV_SNP_NAME ".chain", "a path from a pinned ARK to the certificate",
         "signatures, names and constraints hold");
-    *ret_key = s.key;
     return BH_OK;
 }
 
@@ -278,18 +279,17 @@ static bool
 crl_verifies(const struct ev_crl *crl, const struct ev_snp_path *path, const struct ev_trust *trust)
 {
     uint8_t hash[EV_PATH_HASH_LEN] = {0};
-    EVP_PKEY *key;
-    bool good = true;
+    EVP_PKEY *key = NULL;
+    bool good;
 
     if (ev_chain_path(hash, path->ark.der) != BH_OK || ev_chain_path(hash, crl->der) != BH_OK)
         return false;
-    if ((key = ev_chain_cache_get(trust->cache, hash, trust->now)) == NULL) {
-        if (bh_spki_decode(path->ark.spki, &key, NULL) != BH_OK)
-            return false;
-        good = ev_snp_verify_pss384(crl->tbs, crl->algorithm, crl->signature, key);
-        if (good)
-            ev_chain_cache_put(trust->cache, hash, key, crl->next_update);
-    }
+    if (ev_chain_cache_knows(trust->cache, hash, trust->now))
+        return true;
+    if (bh_spki_decode(path->ark.spki, &key, NULL) != BH_OK)
+        return false;
+    if ((good = ev_snp_verify_pss384(crl->tbs, crl->algorithm, crl->signature, key)))
+        ev_chain_cache_remember(trust->cache, hash, crl->next_update);
     EVP_PKEY_free(key);
     return good;
 }
@@ -363,15 +363,14 @@ ev_snp_check_crl(const struct ev_snp *n, const struct ev_snp_path *path,
 }
 
 enum bh_err
-ev_snp_check_chain(struct ev_snp *n, const struct ev_trust *trust, struct ev_report *report,
-    bool *ret_simulated, EVP_PKEY **ret_key)
+ev_snp_check_chain(
+    struct ev_snp *n, const struct ev_trust *trust, struct ev_report *report, bool *ret_simulated)
 {
     struct ev_snp_path path;
-    EVP_PKEY *key = NULL;
     int64_t not_after;
     enum bh_err e, crl;
 
-    if ((e = find_path(n, trust, report, &path, &key)) != BH_OK)
+    if ((e = find_path(n, trust, report, &path)) != BH_OK)
         return e;
     not_after = path_end(n, &path);
     e = check_validity(n, &path, trust, report);
@@ -379,12 +378,9 @@ ev_snp_check_chain(struct ev_snp *n, const struct ev_trust *trust, struct ev_rep
         crl = ev_snp_check_crl(n, &path, trust, report, &not_after);
         e = e != BH_OK ? e : crl;
     }
-    if (e != BH_OK) {
-        EVP_PKEY_free(key);
+    if (e != BH_OK)
         return e;
-    }
     n->not_after = not_after;
     *ret_simulated = path.simulated;
-    *ret_key = key;
     return BH_OK;
 }

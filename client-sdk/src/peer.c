@@ -16,6 +16,7 @@ static const struct {
     {"aws-nitro", "pcr0"},
     {"arm-cca", "realm.initial_measurement"},
     {"psa", "software*"},
+    {"amd-sev-snp", "measurement"},
 };
 
 static bool
