@@ -2,9 +2,11 @@
 /* SEV-SNP: what comes beside a report, from the host, the store or nobody; and the collection. */
 #include "snp_forge.h"
 
+#include "evidence/amd_sev_snp.h"
 #include "evidence/chain_cache.h"
 
 #include "core/text.h"
+#include "support/mutate.h"
 
 #include <criterion/criterion.h>
 
@@ -433,4 +435,29 @@ Test(snp_collateral, raw_reports_and_binding)
     ev_report_init(&report, false);
     cr_assert_eq(ev_decode_raw(bh_span(longer, 1184), &report, &ev), BH_ERR_UNSUPPORTED);
     cr_assert_str_eq(report.diag.check, SNP("version"));
+}
+
+/* ---- the signature algorithm ---- */
+
+static bool
+is_no_pss384(void *arg, struct bh_span mutant, size_t at, const char *how)
+{
+    (void)arg;
+    cr_expect_not(ev_snp_is_pss384(mutant), "%s at byte %zu", how, at);
+    return true;
+}
+
+/* RSASSA-PSS of SHA-384, MGF1 of SHA-384, salt of 48: nothing else, to the byte. */
+Test(snp_collateral, signature_algorithms)
+{
+    static const uint8_t longest[] = {0x30, 0x46, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d,
+        0x01, 0x01, 0x0a, 0x30, 0x39, 0xa0, 0x0f, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+        0x65, 0x03, 0x04, 0x02, 0x02, 0x05, 0x00, 0xa1, 0x1c, 0x30, 0x1a, 0x06, 0x09, 0x2a, 0x86,
+        0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+        0x65, 0x03, 0x04, 0x02, 0x02, 0x05, 0x00, 0xa2, 0x03, 0x02, 0x01, 0x30, 0xa3, 0x03, 0x02,
+        0x01, 0x01};
+    const struct bh_span whole = bh_span(longest, sizeof(longest));
+
+    cr_assert(ev_snp_is_pss384(whole));
+    cr_assert_gt(bh_mutate(whole, 0, whole.len, 1, is_no_pss384, NULL), 200);
 }
