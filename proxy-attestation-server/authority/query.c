@@ -46,23 +46,37 @@ answer_json(struct pas_authority *a, uint64_t id, json_t *json)
     free(text);
 }
 
+/* A line each. */
 static enum bh_err
-mint(struct pas_authority *a, uint64_t id)
+mint(struct pas_authority *a, const struct bh_ipc_msg *msg)
 {
-    uint8_t challenge[BH_CHALLENGE_LEN];
-    char text[BH_CHALLENGE_LEN * 4 / 3 + 4], expires[BH_TIME_MAX], body[256];
+    char text[BH_CHALLENGE_LEN * 4 / 3 + 4], expires[BH_TIME_MAX];
+    const uint8_t n = msg->payload.len == 0 ? 1 : msg->payload.ptr[0];
     const int64_t life = a->child.config.challenge_life;
+    uint8_t challenge[BH_CHALLENGE_LEN], body[PAS_MINTS_MAX * 192];
     struct bh_diag diag = {0};
+    struct bh_span all;
+    struct bh_writer w;
 
-    if (pas_challenge_mint(&a->challenges, a->now, life, challenge, &diag) != BH_OK) {
-        answer_problem(a, id, &diag);
-        return BH_OK;
+    if (msg->payload.len > 1 || n == 0 || n > PAS_MINTS_MAX)
+        return BH_ERR_MALFORMED;
+    bh_writer_init(&w, body, sizeof(body));
+    (void)bh_time_text(a->now + life, expires);
+    for (uint8_t i = 0; i < n; i++) {
+        if (pas_challenge_mint(&a->challenges, a->now, life, challenge, &diag) != BH_OK) {
+            answer_problem(a, msg->id, &diag);
+            return BH_OK;
+        }
+        bh_writer_str(&w, i == 0 ? "{\"challenge\":\"" : "\n{\"challenge\":\"");
+        bh_writer_str(&w, bh_base64url(bh_span(challenge, sizeof(challenge)), text, sizeof(text)));
+        bh_writer_str(&w, "\",\"expires_at\":\"");
+        bh_writer_str(&w, expires);
+        bh_writer_str(&w, "\"}");
     }
-    (void)snprintf(body, sizeof(body), "{\"challenge\":\"%s\",\"expires_at\":\"%s\"}",
-        bh_base64url(bh_span(challenge, sizeof(challenge)), text, sizeof(text)),
-        bh_time_text(a->now + life, expires));
-    a->count.minted++;
-    pas_answer_send(a, id, 201, JSON_TYPE, bh_span_str(body));
+    if (bh_writer_end(&w, &all) != BH_OK)
+        return BH_ERR_INTERNAL;
+    a->count.minted += n;
+    pas_answer_send(a, msg->id, 201, JSON_TYPE, all);
     return BH_OK;
 }
 
@@ -166,11 +180,11 @@ pas_query_handle(struct pas_authority *a, const struct bh_ipc_msg *msg)
 {
     if (msg->type == PAS_CERTIFICATE)
         return certificate(a, msg);
+    if (msg->type == PAS_MINT)
+        return mint(a, msg);
     if (msg->payload.len != 0)
         return BH_ERR_MALFORMED;
     switch (msg->type) {
-    case PAS_MINT:
-        return mint(a, msg->id);
     case PAS_ROOTS_PEM:
         pas_answer_send(a, msg->id, 200, PEM_TYPE, bh_span_str(a->roots_pem));
         return BH_OK;

@@ -20,7 +20,7 @@
 
 enum bh_err
 pas_fe_hub_new(struct pas_fe_metrics *metrics, pas_fe_done *done, uint64_t answer_ms,
-    struct pas_fe_hub **ret_hub, struct bh_diag *diag)
+    int64_t challenge_life, struct pas_fe_hub **ret_hub, struct bh_diag *diag)
 {
     struct pas_fe_hub *hub = calloc(1, sizeof(*hub));
 
@@ -34,6 +34,7 @@ pas_fe_hub_new(struct pas_fe_metrics *metrics, pas_fe_done *done, uint64_t answe
     hub->metrics = metrics;
     hub->done = done;
     hub->answer_ms = answer_ms;
+    pas_fe_mints_init(&hub->mints, challenge_life);
     TAILQ_INIT(&hub->calls);
     TAILQ_INIT(&hub->queue);
     *ret_hub = hub;
@@ -121,8 +122,10 @@ pas_fe_hub_lost_authority(struct pas_fe_hub *hub)
 static void
 drain_peer(struct pas_fe_hub *hub, uint64_t id)
 {
-    if (PAS_LINK_ROLE(id) == PAS_AUTHORITY)
+    if (PAS_LINK_ROLE(id) == PAS_AUTHORITY) {
         hub->authority_lost = false;
+        pas_fe_mints_forget(&hub->mints);
+    }
     for (size_t i = 0; i < hub->peers_top; i++)
         if (hub->peers[i].ipc != NULL && hub->peers[i].id == id)
             hub->peers[i].draining = true;
@@ -216,6 +219,8 @@ end_peer(struct pas_fe_hub *hub, struct pas_fe_peer *peer, const char *why, bool
     if (authority && !peer->draining)
         hub->authority_lost = true;
     fail_calls_of(hub, peer, authority);
+    if (authority)
+        pas_fe_mints_forget(&hub->mints);
     bh_ipc_free(peer->ipc);
     *peer = (struct pas_fe_peer){0};
     while (hub->peers_top > 0 && hub->peers[hub->peers_top - 1].ipc == NULL)
@@ -236,20 +241,49 @@ answer_is_sound(const struct pas_answer *a)
     return true;
 }
 
+/* False: out of memory. */
+static bool
+fill_in(struct pas_fe_call *call, uint16_t status, struct bh_span type, struct bh_span body)
+{
+    if (body.len > 0 && (call->body = malloc(body.len)) == NULL)
+        return false;
+    if (body.len > 0)
+        memcpy(call->body, body.ptr, body.len);
+    call->body_len = body.len;
+    call->status = status;
+    memcpy(call->content_type, type.ptr, type.len);
+    call->content_type[type.len] = '\0';
+    return true;
+}
+
 static void
 take_answer(struct pas_fe_hub *hub, struct pas_fe_call *call, const struct pas_answer *a)
 {
-    if (a->body.len > 0 && (call->body = malloc(a->body.len)) == NULL) {
+    struct bh_span body = a->body;
+
+    if (call->type == PAS_MINT && a->status == 201)
+        body = pas_fe_mints_keep(&hub->mints, body, pas_fe_now_ms());
+    if (fill_in(call, a->status, a->content_type, body))
+        pas_fe_hub_finish(hub, call);
+    else
         pas_fe_hub_refuse(hub, call, BH_ERR_NOMEM, "server.memory", "out of memory");
-        return;
+}
+
+bool
+pas_fe_hub_mint(struct pas_fe_hub *hub, struct pas_fe_call *call)
+{
+    struct bh_span body;
+    bool got;
+
+    (void)pthread_mutex_lock(&hub->lock);
+    body = pas_fe_mints_take(&hub->mints, pas_fe_now_ms());
+    got = body.len > 0 && fill_in(call, 201, bh_span_str("application/json"), body);
+    if (!got && pas_fe_mints_ask(&hub->mints) > 1 && (call->payload = malloc(1)) != NULL) {
+        call->payload[0] = pas_fe_mints_ask(&hub->mints);
+        call->payload_len = 1;
     }
-    if (a->body.len > 0)
-        memcpy(call->body, a->body.ptr, a->body.len);
-    call->body_len = a->body.len;
-    call->status = a->status;
-    memcpy(call->content_type, a->content_type.ptr, a->content_type.len);
-    call->content_type[a->content_type.len] = '\0';
-    pas_fe_hub_finish(hub, call);
+    (void)pthread_mutex_unlock(&hub->lock);
+    return got;
 }
 
 static void
@@ -265,6 +299,10 @@ on_answer(struct pas_fe_hub *hub, struct pas_fe_peer *peer, uint64_t id, const s
         expected = call->where == PAS_FE_VERIFIER || call->passed || call->peer == peer;
     else
         expected = call->where == PAS_FE_VERIFIER && call->peer == peer;
+    /* Its verifier is done with it, too. */
+    if (expected && authority && call->where == PAS_FE_VERIFIER &&
+        pas_fe_hub_release(call->peer, id))
+        pas_fe_hub_feed(hub);
     if (expected)
         take_answer(hub, call, a);
     else

@@ -59,12 +59,17 @@ typedef void pas_fe_done(struct pas_fe_call *call);
 struct pas_fe_hub;
 
 BH_MUST_USE enum bh_err pas_fe_hub_new(struct pas_fe_metrics *metrics, pas_fe_done *done,
-    uint64_t answer_ms, struct pas_fe_hub **ret_hub, struct bh_diag *diag);
+    uint64_t answer_ms, int64_t challenge_life, struct pas_fe_hub **ret_hub, struct bh_diag *diag);
 void pas_fe_hub_free(struct pas_fe_hub *hub);
 
 /** Hand @p call over: it is sent, queued, or refused, and done() is called for it sooner or later.
  */
 void pas_fe_hub_submit(struct pas_fe_hub *hub, struct pas_fe_call *call);
+/**
+ * A challenge that was asked for ahead becomes the answer of @p call, a PAS_MINT. False when there
+ * is none: submit.
+ */
+bool pas_fe_hub_mint(struct pas_fe_hub *hub, struct pas_fe_call *call);
 /** Whether a verifier (at least one) and the authority are linked. */
 bool pas_fe_hub_has(struct pas_fe_hub *hub, enum pas_role role);
 

@@ -4,6 +4,7 @@
 #define PAS_FRONTEND_HUB_PRIVATE_H
 
 #include "hub.h"
+#include "mints.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -39,6 +40,7 @@ struct pas_fe_hub {
     struct pas_fe_peer peers[PEERS_MAX];
     struct pollfd polled[PEERS_MAX + 1 + PAS_FE_OTHERS]; /* of the one thread that steps */
     struct pas_fe_peer *stepped[PEERS_MAX];
+    struct pas_fe_mints mints;
     size_t cut_len;
     uint64_t cut[PEERS_MAX];   /* whose channel was closed for what they did; for the parent */
     struct pas_fe_calls calls; /* oldest first */

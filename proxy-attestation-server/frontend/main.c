@@ -74,7 +74,8 @@ set_up(struct pas_fe *fe, struct pas_child *child, struct bh_diag *diag)
         return e;
     if ((e = pas_fe_connections_new(&fe->config, &fe->metrics, &fe->connections, diag)) != BH_OK)
         return e;
-    return pas_fe_hub_new(&fe->metrics, pas_fe_resume, answer_ms(&fe->config), &fe->hub, diag);
+    return pas_fe_hub_new(&fe->metrics, pas_fe_resume, answer_ms(&fe->config),
+        fe->config.challenge_life, &fe->hub, diag);
 }
 
 static enum bh_err

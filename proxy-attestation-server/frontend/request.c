@@ -272,6 +272,8 @@ ask(struct pas_fe_request *r)
     r->call.to_verifier = r->route->verifier;
     r->call.fd = r->client->fd;
     r->asked = true;
+    if (r->route->id == PAS_FE_CHALLENGES && pas_fe_hub_mint(r->fe->hub, &r->call))
+        return pas_fe_reply_answer(r);
     pas_fe_connection_mark(r->client, PAS_FE_WAITING);
     /* In this order: the answer may be there before submit returns. */
     MHD_suspend_connection(r->connection);

@@ -20,6 +20,8 @@ enum pas_role {
     PAS_ROLES,
 };
 
+#define PAS_MINTS_MAX 16 /* challenges of one MINT */
+
 enum pas_msg {
     /* parent -> child, on the control channel */
     PAS_CTL_START = 1,  /* directory, configuration; the child opens its files */
@@ -45,7 +47,7 @@ enum pas_msg {
     PAS_PASSED = 41, /* the authority will answer under the same id */
 
     /* frontend -> authority; the answer is PAS_ANSWER under the same id */
-    PAS_MINT = 50,        /* a challenge */
+    PAS_MINT = 50,        /* challenges: nothing, or how many (1 to PAS_MINTS_MAX), one byte */
     PAS_CERTIFICATE = 51, /* by serial */
     PAS_ROOTS_PEM = 52,
     PAS_ISSUERS_PEM = 53,

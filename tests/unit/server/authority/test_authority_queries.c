@@ -42,6 +42,30 @@ Test(authority_queries, challenge)
         BH_OK, "any replica with the key can check it");
 }
 
+Test(authority_queries, challenges_at_once)
+{
+    uint8_t n = PAS_MINTS_MAX;
+    const char *previous = "";
+    char *line, *rest;
+    struct reply reply;
+    unsigned lines = 0;
+
+    world_ask(&w, PAS_MINT, &n, 1, &reply);
+    cr_assert_eq(reply.status, 201);
+    for (line = strtok_r(reply.text, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        json_t *one = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+
+        cr_assert_eq(json_object_size(one), 2);
+        cr_assert_str_neq(line, previous);
+        previous = line;
+        json_decref(one);
+        lines++;
+    }
+    cr_assert_eq(lines, PAS_MINTS_MAX);
+    reply_clear(&reply);
+}
+
 static void
 is_file(uint16_t type, const char *name)
 {

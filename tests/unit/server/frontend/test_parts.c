@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What can be tested without a process: routes, bodies, addresses. */
+#include "frontend/mints.h"
 #include "harness.h"
 
 #include "frontend/connections.h"
@@ -162,4 +163,85 @@ Test(parts, a_descriptor_is_entered_once)
     cr_assert(!pas_fe_connections_open(table, 1 << 30, (struct sockaddr *)&a));
     cr_assert_eq(pas_fe_connections_len(table), 0);
     pas_fe_connections_free(table);
+}
+
+#define THREE "{\"challenge\":1}\n{\"challenge\":2}\n{\"challenge\":3}"
+
+static void
+is_mint(struct bh_span found, const char *expected)
+{
+    cr_assert(bh_span_equal(found, bh_span_str(expected)), "%.*s", (int)found.len,
+        (const char *)found.ptr);
+}
+
+/* Wanted in a burst, and none is there. */
+static void
+burst(struct pas_fe_mints *mints, uint64_t now_ms)
+{
+    for (int i = 0; i <= PAS_MINTS_MAX; i++) {
+        cr_assert_eq(pas_fe_mints_take(mints, now_ms).len, 0);
+        cr_assert_eq(pas_fe_mints_ask(mints), i < PAS_MINTS_MAX ? 1 : PAS_MINTS_MAX, "%d", i);
+    }
+}
+
+Test(parts, challenges_are_asked_for_ahead_under_load_only)
+{
+    struct pas_fe_mints mints;
+
+    pas_fe_mints_init(&mints, 120);
+    for (uint64_t t = 1000; t < 2000; t += PAS_FE_MINT_BUSY_MS + 1) {
+        cr_assert_eq(pas_fe_mints_take(&mints, t).len, 0);
+        cr_assert_eq(pas_fe_mints_ask(&mints), 1);
+    }
+    burst(&mints, 3000);
+    cr_assert_eq(pas_fe_mints_take(&mints, 3000 + PAS_FE_MINT_BUSY_MS + 1).len, 0);
+    cr_assert_eq(pas_fe_mints_ask(&mints), 1, "the burst is over");
+}
+
+Test(parts, challenges_asked_for_ahead_are_handed_out_once_and_fresh)
+{
+    struct pas_fe_mints mints;
+
+    pas_fe_mints_init(&mints, 120);
+    burst(&mints, 1000);
+    is_mint(pas_fe_mints_keep(&mints, bh_span_str(THREE), 1001), "{\"challenge\":1}");
+    is_mint(pas_fe_mints_take(&mints, 1002), "{\"challenge\":3}");
+    is_mint(pas_fe_mints_take(&mints, 1002), "{\"challenge\":2}");
+    cr_assert_eq(pas_fe_mints_take(&mints, 1002).len, 0);
+    is_mint(pas_fe_mints_keep(&mints, bh_span_str(THREE), 1003), "{\"challenge\":1}");
+    cr_assert_eq(pas_fe_mints_take(&mints, 1003 + 501).len, 0, "too old to hand out");
+    is_mint(pas_fe_mints_keep(&mints, bh_span_str("{\"challenge\":4}"), 2000), "{\"challenge\":4}");
+    cr_assert_eq(pas_fe_mints_take(&mints, 2000).len, 0, "one was asked for");
+}
+
+Test(parts, a_short_life_is_not_spent_waiting)
+{
+    struct pas_fe_mints mints;
+
+    pas_fe_mints_init(&mints, 1);
+    (void)pas_fe_mints_keep(&mints, bh_span_str(THREE), 1000);
+    cr_assert_eq(pas_fe_mints_take(&mints, 1051).len, 0);
+    (void)pas_fe_mints_keep(&mints, bh_span_str(THREE), 5000);
+    pas_fe_mints_forget(&mints);
+    cr_assert_eq(pas_fe_mints_take(&mints, 5001).len, 0, "another authority, another key");
+}
+
+/* An authority that answers something else costs no memory, whatever it says. */
+Test(parts, lines_that_are_no_challenges_are_dropped)
+{
+    static char lines[PAS_FE_MINT_MAX * 40];
+    struct pas_fe_mints mints;
+
+    pas_fe_mints_init(&mints, 120);
+    memset(lines, 'x', sizeof(lines));
+    lines[10] = '\n';
+    (void)pas_fe_mints_keep(&mints, bh_span(lines, sizeof(lines)), 1000);
+    cr_assert_eq(pas_fe_mints_take(&mints, 1000).len, 0, "a line that is too long");
+    for (size_t i = 0; i < sizeof(lines); i += 2)
+        lines[i] = '\n';
+    (void)pas_fe_mints_keep(&mints, bh_span(lines, sizeof(lines)), 1000);
+    for (int i = 0; i < PAS_MINTS_MAX; i++)
+        is_mint(pas_fe_mints_take(&mints, 1000), "x");
+    cr_assert_eq(pas_fe_mints_take(&mints, 1000).len, 0, "more than were asked for");
+    cr_assert_eq(pas_fe_mints_keep(&mints, bh_span_none(), 1000).len, 0);
 }
