@@ -37,6 +37,9 @@ struct pas_generation {
 
 /* ---- requests under way (pending.c) ---- */
 
+#define PAS_SPENT_KEPT 4096
+#define PAS_SPENT_LEN 16 /* more than chance, or a search, finds twice */
+
 struct pas_pending {
     struct pas_pending *next_in_bucket;
     struct pas_pending *next_in_batch;
@@ -106,8 +109,9 @@ struct pas_authority {
     struct pas_pending *buckets[PAS_PENDING_BUCKETS]; /* by challenge */
     struct pas_pending *batch, **batch_end;
     size_t batch_len;
-    int64_t batch_since_us; /* when its first came, monotonic */
-    int64_t commit_us;      /* how long the last commit took */
+    uint8_t spent[PAS_SPENT_KEPT][PAS_SPENT_LEN]; /* beginnings of hashes, by their first bytes */
+    int64_t batch_since_us;                       /* when its first came, monotonic */
+    int64_t commit_us;                            /* how long the last commit took */
 
     size_t refusals_len;
     struct pas_refused {
@@ -170,6 +174,11 @@ void pas_pending_add(struct pas_authority *a, struct pas_pending *p);
 void pas_pending_drop(struct pas_authority *a, struct pas_pending *p);
 struct pas_pending *pas_pending_by_seq(struct pas_authority *a, uint64_t seq);
 bool pas_pending_has(const struct pas_authority *a, const uint8_t hash[PAS_STORE_HASH_LEN]);
+/** A challenge that the store says is spent. */
+void pas_spent_remember(struct pas_authority *a, const uint8_t hash[PAS_STORE_HASH_LEN]);
+/** It is one of those remembered last. A hint that spares the signer and the store most replays;
+ * only pas_store_spend() decides. */
+bool pas_spent_lately(const struct pas_authority *a, const uint8_t hash[PAS_STORE_HASH_LEN]);
 
 /* ---- issue.c, compose.c ---- */
 

@@ -184,6 +184,7 @@ put_all(struct pas_authority *a, struct bh_diag *diag)
             at = &p->next_in_batch;
         } else if (e == BH_ERR_CHALLENGE_USED) {
             *at = p->next_in_batch;
+            pas_spent_remember(a, p->hash);
             refuse(a, p, &own);
             pas_pending_drop(a, p);
         } else {
@@ -236,10 +237,12 @@ pas_batch_commit(struct pas_authority *a)
     a->batch_len = 0;
     for (; p != NULL; p = next) {
         next = p->next_in_batch;
-        if (e == BH_OK)
+        if (e == BH_OK) {
+            pas_spent_remember(a, p->hash);
             hand_out(a, p);
-        else
+        } else {
             fail_one(a, p, BH_ERR_IO, "server.store",
                 "the certificate could not be recorded, so it is not handed out");
+        }
     }
 }

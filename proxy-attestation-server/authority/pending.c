@@ -72,6 +72,24 @@ pas_pending_by_seq(struct pas_authority *a, uint64_t seq)
     return p != NULL && p->seq == seq && p->with_signer ? p : NULL;
 }
 
+static size_t
+place_of(const uint8_t *hash)
+{
+    return ((size_t)hash[0] << 8 | hash[1]) % PAS_SPENT_KEPT;
+}
+
+void
+pas_spent_remember(struct pas_authority *a, const uint8_t hash[PAS_STORE_HASH_LEN])
+{
+    memcpy(a->spent[place_of(hash)], hash, PAS_SPENT_LEN);
+}
+
+bool
+pas_spent_lately(const struct pas_authority *a, const uint8_t hash[PAS_STORE_HASH_LEN])
+{
+    return memcmp(a->spent[place_of(hash)], hash, PAS_SPENT_LEN) == 0;
+}
+
 bool
 pas_pending_has(const struct pas_authority *a, const uint8_t hash[PAS_STORE_HASH_LEN])
 {

@@ -21,14 +21,14 @@ check_challenge(struct pas_authority *a, struct pas_terms *terms, struct bh_diag
         return e;
     if (bh_sha2(256, m->challenge, terms->hash) != BH_OK)
         return bh_fail(diag, BH_ERR_INTERNAL, "SHA-256");
-    if (pas_pending_has(a, terms->hash)) {
-        e = bh_refuse(diag, BH_ERR_CHALLENGE_USED, "challenge.single_use",
-            "a challenge that was not used", "one that is being used",
-            "each challenge is good for one request");
-        bh_hint(diag, "ask for a new challenge");
-        return e;
-    }
-    return pas_store_unspent(a->store, terms->challenge_expires_at, terms->hash, diag);
+    const bool used = pas_spent_lately(a, terms->hash);
+    if (!used && !pas_pending_has(a, terms->hash))
+        return BH_OK;
+    e = bh_refuse(diag, BH_ERR_CHALLENGE_USED, "challenge.single_use",
+        "a challenge that was not used", used ? "a used one" : "one that is being used",
+        "each challenge is good for one request");
+    bh_hint(diag, "ask for a new challenge");
+    return e;
 }
 
 static enum bh_err

@@ -148,25 +148,6 @@ pas_store_spend(struct pas_store *store, int64_t expires_at, const uint8_t hash[
     return sqlite3_changes(store->db) == 1 ? BH_OK : used(diag);
 }
 
-enum bh_err
-pas_store_unspent(struct pas_store *store, int64_t expires_at,
-    const uint8_t hash[PAS_STORE_HASH_LEN], struct bh_diag *diag)
-{
-    sqlite3_stmt *st = store->st[ST_IS_SPENT];
-    enum bh_err e;
-    bool row;
-
-    if (is_forgotten(store, expires_at))
-        return used(diag);
-    (void)sqlite3_bind_int64(st, 1, expires_at);
-    pas_sql_bind_blob(st, 2, bh_span(hash, PAS_STORE_HASH_LEN));
-    e = pas_sql_row(store, ST_IS_SPENT, &row, "look up a challenge", diag);
-    pas_sql_reset(store, ST_IS_SPENT);
-    if (e != BH_OK)
-        return e;
-    return row ? used(diag) : BH_OK;
-}
-
 /* ---- refusals ---- */
 
 enum bh_err

@@ -44,7 +44,6 @@ const char *const pas_sql[ST_STATEMENTS] = {
                            " der, ear_digest, evidence, hardware_id, policy_digest, peer"
                            " FROM certificate WHERE serial = ?",
     [ST_SPEND] = "INSERT INTO spent(expires_at, hash) VALUES(?,?) ON CONFLICT DO NOTHING",
-    [ST_IS_SPENT] = "SELECT 1 FROM spent WHERE expires_at = ? AND hash = ?",
     [ST_PUT_REFUSAL] =
         "INSERT INTO refusal(at, code, name, expected, found, detail, workload, platform,"
         " peer, request_id) VALUES(?,?,?,?,?,?,?,?,?,?)",

@@ -173,6 +173,8 @@ open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int
     *l = (struct log){.file = (sqlite3_file *)(l + 1)};
     if ((l->bytes = malloc(GATHER_MAX)) == NULL)
         return SQLITE_NOMEM;
+    /* There from the start, so that the first large transaction does not look like growth. */
+    memset(l->bytes, 0, GATHER_MAX);
     if ((rc = below->xOpen(below, name, l->file, flags, ret_flags)) != SQLITE_OK) {
         if (l->file->pMethods != NULL)
             (void)l->file->pMethods->xClose(l->file);

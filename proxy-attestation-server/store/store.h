@@ -94,10 +94,6 @@ BH_MUST_USE enum bh_err pas_store_certificate(struct pas_store *store,
  */
 BH_MUST_USE enum bh_err pas_store_spend(struct pas_store *store, int64_t expires_at,
     const uint8_t hash[PAS_STORE_HASH_LEN], struct bh_diag *diag);
-/** Whether it is spent: BH_OK when not, BH_ERR_CHALLENGE_USED as above. A hint; only
- * pas_store_spend() decides. */
-BH_MUST_USE enum bh_err pas_store_unspent(struct pas_store *store, int64_t expires_at,
-    const uint8_t hash[PAS_STORE_HASH_LEN], struct bh_diag *diag);
 
 /* ---- refusals ---- */
 

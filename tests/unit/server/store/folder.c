@@ -105,3 +105,14 @@ put_one(struct pas_store *store, uint32_t n, int64_t now, struct bh_diag *diag)
     e = pas_store_commit(store, diag);
     return put != BH_OK ? put : e;
 }
+
+enum bh_err
+try_to_spend(struct pas_store *store, int64_t expires_at, const uint8_t *hash, struct bh_diag *diag)
+{
+    enum bh_err e = pas_store_begin(store, diag);
+
+    if (e == BH_OK)
+        e = pas_store_spend(store, expires_at, hash, diag);
+    pas_store_rollback(store);
+    return e;
+}

@@ -18,5 +18,8 @@ struct pas_cert_record record_of(uint32_t n, int64_t now);
 enum bh_err put_one(struct pas_store *store, uint32_t n, int64_t now, struct bh_diag *diag);
 /** SHA-256 stand-in: 32 bytes that end in @p n. */
 const uint8_t *hash_of(uint32_t n);
+/** What pas_store_spend() says, in a transaction that is undone. */
+enum bh_err try_to_spend(
+    struct pas_store *store, int64_t expires_at, const uint8_t *hash, struct bh_diag *diag);
 
 #endif

@@ -84,9 +84,9 @@ Test(store, serial_is_unique)
 
 Test(store, challenge_is_spent_once)
 {
-    OK(pas_store_unspent(store, NOW + 120, hash_of(5), &diag));
+    OK(try_to_spend(store, NOW + 120, hash_of(5), &diag));
     OK(put_one(store, 5, NOW, &diag));
-    REFUSED(pas_store_unspent(store, NOW + 120, hash_of(5), &diag), BH_ERR_CHALLENGE_USED,
+    REFUSED(try_to_spend(store, NOW + 120, hash_of(5), &diag), BH_ERR_CHALLENGE_USED,
         "challenge.single_use");
     OK(pas_store_begin(store, &diag));
     OK(pas_store_spend(store, NOW + 120, hash_of(6), &diag));
@@ -96,7 +96,7 @@ Test(store, challenge_is_spent_once)
         "challenge.single_use");
     OK(pas_store_spend(store, NOW + 120, hash_of(8), &diag));
     OK(pas_store_commit(store, &diag));
-    REFUSED(pas_store_unspent(store, NOW + 120, hash_of(8), &diag), BH_ERR_CHALLENGE_USED,
+    REFUSED(try_to_spend(store, NOW + 120, hash_of(8), &diag), BH_ERR_CHALLENGE_USED,
         "challenge.single_use");
 }
 
@@ -105,7 +105,7 @@ Test(store, rollback_undoes)
     OK(pas_store_begin(store, &diag));
     OK(pas_store_spend(store, NOW, hash_of(1), &diag));
     pas_store_rollback(store);
-    OK(pas_store_unspent(store, NOW, hash_of(1), &diag));
+    OK(try_to_spend(store, NOW, hash_of(1), &diag));
     REFUSED(pas_store_spend(store, NOW, hash_of(1), &diag), BH_ERR_INTERNAL, "store");
     OK(pas_store_begin(store, &diag));
     REFUSED(pas_store_begin(store, &diag), BH_ERR_INTERNAL, "store");
@@ -233,14 +233,14 @@ Test(store, retention)
 
     /* Neither the challenges' hour nor the certificates' day is over. */
     cr_assert_eq(clean(NOW + 3600, 86400, 10), 1);
-    REFUSED(pas_store_unspent(store, NOW + 120, hash_of(3), &diag), BH_ERR_CHALLENGE_USED,
+    REFUSED(try_to_spend(store, NOW + 120, hash_of(3), &diag), BH_ERR_CHALLENGE_USED,
         "challenge.single_use");
     OK(pas_store_stats(store, &stats, &diag));
     cr_assert_eq(stats.certificates, 26);
     cr_assert_eq(stats.refusals, 26);
 
     cr_assert_eq(clean(NOW + 3600 + 121, 86400, 10), 3, "25 challenges, 10 a step");
-    OK(pas_store_unspent(store, NOW + 121, hash_of(3), &diag));
+    OK(try_to_spend(store, NOW + 121, hash_of(3), &diag));
     OK(pas_store_certificate(store, record_of(3, NOW).serial, &out, &storage, &diag));
     free(storage);
 
@@ -249,7 +249,7 @@ Test(store, retention)
         BH_ERR_NOT_FOUND, "certificate.serial");
     OK(pas_store_certificate(store, record_of(100, NOW).serial, &out, &storage, &diag));
     free(storage);
-    REFUSED(pas_store_unspent(store, NOW + 100120, hash_of(100), &diag), BH_ERR_CHALLENGE_USED,
+    REFUSED(try_to_spend(store, NOW + 100120, hash_of(100), &diag), BH_ERR_CHALLENGE_USED,
         "challenge.single_use");
     OK(pas_store_stats(store, &stats, &diag));
     cr_assert_eq(stats.certificates, 1);
@@ -263,7 +263,7 @@ Test(store, clocks_that_go_back_do_not_unspend)
     OK(put_one(store, 5, NOW, &diag));
     cr_assert_eq(clean(NOW + 30 * 86400, 365 * 86400, 10), 1);
     for (int turn = 0; turn < 2; turn++) {
-        REFUSED(pas_store_unspent(store, NOW + 120, hash_of(5), &diag), BH_ERR_CHALLENGE_USED,
+        REFUSED(try_to_spend(store, NOW + 120, hash_of(5), &diag), BH_ERR_CHALLENGE_USED,
             "challenge.single_use");
         OK(pas_store_begin(store, &diag));
         REFUSED(pas_store_spend(store, NOW + 120, hash_of(5), &diag), BH_ERR_CHALLENGE_USED,
@@ -291,7 +291,7 @@ Test(store, a_renewed_secret_begins_anew)
         OK(pas_store_secret(store, "challenge", after, sizeof(after), &diag));
         cr_assert_arr_eq(after, renewed, sizeof(after));
         cr_assert_eq(pas_store_forgotten(store), 0);
-        OK(pas_store_unspent(store, NOW + 120, hash_of(6), &diag));
+        OK(try_to_spend(store, NOW + 120, hash_of(6), &diag));
         pas_store_close(store);
         OK(pas_store_open(folder_store(folder), &store, &diag));
     }

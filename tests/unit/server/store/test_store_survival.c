@@ -64,7 +64,7 @@ count_and_check(struct pas_store *store, uint32_t last)
     for (;; n++) {
         const enum bh_err e =
             pas_store_certificate(store, record_of(n, NOW).serial, &c, &storage, NULL);
-        const enum bh_err spent = pas_store_unspent(store, NOW + 120, hash_of(n), NULL);
+        const enum bh_err spent = try_to_spend(store, NOW + 120, hash_of(n), NULL);
         if (e == BH_ERR_NOT_FOUND) {
             cr_assert_eq(spent, BH_OK, "a challenge is spent without its certificate");
             break;
@@ -136,9 +136,9 @@ Test(store_survival, full_disk)
     cr_assert_str_neq(diag.hint, "");
     for (unsigned i = 0; i < 5; i++) {
         cr_assert_eq(put_one(store, n, NOW, NULL), BH_ERR_IO, "still full");
-        cr_assert_eq(pas_store_unspent(store, NOW + 120, hash_of(n), NULL), BH_OK,
+        cr_assert_eq(try_to_spend(store, NOW + 120, hash_of(n), NULL), BH_OK,
             "what was not committed is not spent");
-        cr_assert_eq(pas_store_unspent(store, NOW + 120, hash_of(0), NULL), BH_ERR_CHALLENGE_USED,
+        cr_assert_eq(try_to_spend(store, NOW + 120, hash_of(0), NULL), BH_ERR_CHALLENGE_USED,
             "reading goes on");
     }
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
