@@ -153,9 +153,10 @@ pas_pass_on(struct pas_verifier *v, struct pas_slot *slot, const struct pas_issu
         return bh_fail(diag, BH_ERR_OVERLOADED, "the authority is being restarted");
     }
     /* Only now: a verifier killed between the two would leave the frontend waiting for an answer to
-     * what the authority never heard of. That its answer may come first, the frontend knows. */
+     * what the authority never heard of. That its answer may come first, the frontend knows. It
+     * leaves with what is said next, at the latest when this process has nothing left to do. */
     if (v->frontend != NULL &&
-        bh_ipc_send(v->frontend, PAS_PASSED, slot->id, bh_span_none(), -1) != BH_OK)
+        bh_ipc_queue(v->frontend, PAS_PASSED, slot->id, bh_span_none()) != BH_OK)
         lose_frontend(v);
     return BH_OK;
 }

@@ -309,8 +309,9 @@ hear_frontend(struct pas_verifier *v)
     }
 }
 
+/* @p later: what waits to be sent is not sent now. */
 static struct pollfd
-want(struct bh_ipc *ipc, bool reads)
+want(struct bh_ipc *ipc, bool reads, bool later)
 {
     struct pollfd p = {.fd = -1};
     bool more = false;
@@ -320,7 +321,7 @@ want(struct bh_ipc *ipc, bool reads)
     p.fd = bh_ipc_fd(ipc);
     p.events = reads ? POLLIN : 0;
     /* A failure shows as the end of the channel in the next read. */
-    if (bh_ipc_flush(ipc, &more) == BH_OK && more)
+    if (!later && bh_ipc_flush(ipc, &more) == BH_OK && more)
         p.events |= POLLOUT;
     return p;
 }
@@ -349,8 +350,8 @@ work(struct pas_verifier *v)
     bool late = false; /* something is there to do that poll() does not see */
 
     for (;;) {
-        struct pollfd p[3] = {want(v->child.control, true), want(v->authority, true),
-            want(v->frontend, free_slot(v) != NULL)};
+        struct pollfd p[3] = {want(v->child.control, true, false), want(v->authority, true, false),
+            want(v->frontend, free_slot(v) != NULL, !is_idle(v))};
         const int patience = v->draining ? QUIET_MS : pas_child_patience(&v->child, -1);
         const int n = poll(p, 3, late ? 0 : patience);
 

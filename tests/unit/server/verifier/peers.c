@@ -262,8 +262,11 @@ let_it_work(struct bench *b)
 
         for (size_t i = 0; i < PAS_SLOTS; i++)
             used = used || b->v->slots[i].used;
-        if (!used)
+        if (!used) {
+            if (b->v->frontend != NULL)
+                cr_assert_eq(bh_ipc_flush(b->v->frontend, NULL), BH_OK);
             return;
+        }
         pas_judge_due(b->v);
         while (
             b->v->authority != NULL && bh_ipc_receive(b->v->authority, &msg, &got) == BH_OK && got)
