@@ -297,12 +297,33 @@ bh_cbor_float(struct bh_cbor *c)
     return value;
 }
 
+/* The head of an item without items: *off goes over what follows it. */
+static const char *
+step_over_leaf(struct bh_span in, const struct head *h, size_t *off)
+{
+    if (h->info == INFO_INDEFINITE)
+        return h->major == MAJOR_SIMPLE ? "a break outside an indefinite container"
+               : h->major == MAJOR_BSTR || h->major == MAJOR_TSTR
+                   ? "a chunked string"
+                   : "reserved additional information";
+    if (h->major == MAJOR_BSTR || h->major == MAJOR_TSTR) {
+        if (h->value > in.len - *off)
+            return "a string longer than the input";
+        if (h->major == MAJOR_TSTR && !bh_is_utf8(bh_span(in.ptr + *off, (size_t)h->value)))
+            return "text that is not UTF-8";
+        *off += (size_t)h->value;
+    } else if (h->major == MAJOR_SIMPLE && (h->info < 20 || h->info == 24)) {
+        return "an unassigned simple value";
+    }
+    return NULL;
+}
+
 /*
  * Step over one item at *off without the stack of the cursor: a walk over heads that keeps the
  * open containers in a small array of its own.
  */
 static const char *
-step_over(struct bh_span in, size_t *off, unsigned depth)
+walk_over(struct bh_span in, size_t *off, unsigned depth)
 {
     struct {
         uint64_t left;
@@ -333,18 +354,10 @@ step_over(struct bh_span in, size_t *off, unsigned depth)
                 open[n - 1].left--;
         }
         tagged = h.major == MAJOR_TAG;
-        if (h.info == INFO_INDEFINITE && h.major != MAJOR_ARRAY && h.major != MAJOR_MAP)
-            return h.major == MAJOR_SIMPLE ? "a break outside an indefinite container"
-                   : h.major == MAJOR_BSTR || h.major == MAJOR_TSTR
-                       ? "a chunked string"
-                       : "reserved additional information";
-        if (h.major == MAJOR_BSTR || h.major == MAJOR_TSTR) {
-            if (h.value > in.len - *off)
-                return "a string longer than the input";
-            if (h.major == MAJOR_TSTR && !bh_is_utf8(bh_span(in.ptr + *off, (size_t)h.value)))
-                return "text that is not UTF-8";
-            *off += (size_t)h.value;
-        } else if (h.major == MAJOR_ARRAY || h.major == MAJOR_MAP) {
+        if (h.major != MAJOR_ARRAY && h.major != MAJOR_MAP) {
+            if ((why = step_over_leaf(in, &h, off)) != NULL)
+                return why;
+        } else {
             if (n + depth >= BH_CBOR_DEPTH_MAX)
                 return "nested too deeply";
             if (h.info != INFO_INDEFINITE && h.value > in.len - *off)
@@ -354,8 +367,6 @@ step_over(struct bh_span in, size_t *off, unsigned depth)
             open[n].odd = false;
             open[n].left = open[n].map ? h.value * 2 : h.value;
             n++;
-        } else if (h.major == MAJOR_SIMPLE && (h.info < 20 || h.info == 24)) {
-            return "an unassigned simple value";
         }
     close:
         while (n > 0 && !open[n - 1].indefinite && open[n - 1].left == 0 && !tagged)
@@ -364,45 +375,54 @@ step_over(struct bh_span in, size_t *off, unsigned depth)
     return NULL;
 }
 
+/* Most items are leaves and need no array. */
+static const char *
+step_over(struct bh_span in, size_t *off, unsigned depth)
+{
+    const char *why;
+    struct head h;
+
+    if ((why = read_head(in, *off, &h)) != NULL)
+        return why;
+    if (h.major == MAJOR_ARRAY || h.major == MAJOR_MAP || h.major == MAJOR_TAG)
+        return walk_over(in, off, depth);
+    *off = h.next;
+    return step_over_leaf(in, &h, off);
+}
+
 /* Two keys name the same thing: integers by value, strings by type and content. Others do not pass.
  */
 static bool
-same_key(struct bh_span in, size_t a, size_t b)
+same_key(struct bh_span in, const struct head *a, const struct head *b)
 {
-    struct head x, y;
-
-    if (read_head(in, a, &x) != NULL || read_head(in, b, &y) != NULL || x.major != y.major ||
-        x.value != y.value)
+    if (a->value != b->value || a->major != b->major)
         return false;
-    if (x.major == MAJOR_UINT || x.major == MAJOR_NINT)
+    if (a->major == MAJOR_UINT || a->major == MAJOR_NINT)
         return true;
     return bh_span_equal(
-        bh_span(in.ptr + x.next, (size_t)x.value), bh_span(in.ptr + y.next, (size_t)y.value));
+        bh_span(in.ptr + a->next, (size_t)a->value), bh_span(in.ptr + b->next, (size_t)b->value));
 }
 
 /* Walk all pairs of the map that was just entered: its structure holds and no key stands twice. */
 static const char *
 check_keys(const struct bh_cbor *c, bool indefinite, uint64_t pairs)
 {
-    size_t keys[BH_CBOR_PAIRS_MAX];
+    struct head keys[BH_CBOR_PAIRS_MAX];
     size_t off = c->off;
     size_t n = 0;
     const char *why;
 
     while (indefinite ? !is_break(c->in, off) : n < pairs) {
-        struct head h;
-
         if (n == BH_CBOR_PAIRS_MAX)
             return "a map of too many pairs";
-        if ((why = read_head(c->in, off, &h)) != NULL)
+        if ((why = read_head(c->in, off, &keys[n])) != NULL)
             return why;
-        if (h.major > MAJOR_TSTR)
+        if (keys[n].major > MAJOR_TSTR)
             return "a map key that is neither integer nor string";
-        keys[n] = off;
         if ((why = step_over(c->in, &off, c->depth)) != NULL)
             return why;
         for (size_t i = 0; i < n; i++)
-            if (same_key(c->in, keys[i], keys[n]))
+            if (same_key(c->in, &keys[i], &keys[n]))
                 return "a map key that stands twice";
         n++;
         if (indefinite && is_break(c->in, off))

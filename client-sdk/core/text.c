@@ -324,13 +324,17 @@ bh_is_utf8(struct bh_span text)
 
     while (i < text.len) {
         const uint8_t c = text.ptr[i];
-        const size_t more = c < 0x80 ? 0 : (c & 0xe0) == 0xc0 ? 1 : (c & 0xf0) == 0xe0 ? 2 : 3;
+        const size_t more = (c & 0xe0) == 0xc0 ? 1 : (c & 0xf0) == 0xe0 ? 2 : 3;
         static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
         uint32_t v;
 
+        if (c < 0x80) {
+            i++;
+            continue;
+        }
         if (c >= 0xf8 || (c & 0xc0) == 0x80 || more >= text.len - i)
             return false;
-        v = more == 0 ? c : c & (0x3fu >> more);
+        v = c & (0x3fu >> more);
         for (size_t k = 1; k <= more; k++) {
             if ((text.ptr[i + k] & 0xc0) != 0x80)
                 return false;
