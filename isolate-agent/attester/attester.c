@@ -30,6 +30,14 @@ const struct agent_attester agent_attesters[] = {
         .platform = "amd-sev-snp",
         .check = agent_simulated_check,
         .evidence = agent_simulated_evidence},
+    {.name = "sim:intel-sgx",
+        .platform = "intel-sgx",
+        .check = agent_simulated_check,
+        .evidence = agent_simulated_evidence},
+    {.name = "sim:intel-tdx",
+        .platform = "intel-tdx",
+        .check = agent_simulated_check,
+        .evidence = agent_simulated_evidence},
 };
 const size_t agent_attesters_len = BH_COUNT(agent_attesters);
 

@@ -11,13 +11,14 @@
 
 #include <openssl/crypto.h>
 
-static const struct agent_platform *const platforms[] = {
-    &agent_aws_nitro, &agent_arm_cca, &agent_psa, &agent_amd_sev_snp};
+static const struct agent_platform *const platforms[] = {&agent_aws_nitro, &agent_arm_cca,
+    &agent_psa, &agent_amd_sev_snp, &agent_intel_sgx, &agent_intel_tdx};
 
 const char *const *
 agent_simulator_platforms(void)
 {
-    static const char *const names[] = {"aws-nitro", "arm-cca", "psa", "amd-sev-snp", NULL};
+    static const char *const names[] = {
+        "aws-nitro", "arm-cca", "psa", "amd-sev-snp", "intel-sgx", "intel-tdx", NULL};
 
     return names;
 }
@@ -31,9 +32,10 @@ agent_platform_find(
             *ret_platform = platforms[i];
             return BH_OK;
         }
-    (void)bh_refuse(diag, BH_ERR_USAGE, "platform", "aws-nitro | arm-cca | psa | amd-sev-snp", name,
+    (void)bh_refuse(diag, BH_ERR_USAGE, "platform",
+        "aws-nitro | arm-cca | psa | amd-sev-snp | intel-sgx | intel-tdx", name,
         "there is no simulated device of this platform");
-    bh_hint(diag, "use one of: aws-nitro, arm-cca, psa, amd-sev-snp");
+    bh_hint(diag, "use one of: aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx");
     return BH_ERR_USAGE;
 }
 
@@ -182,8 +184,9 @@ broken_evidence(struct agent_device *device, struct agent_request *request,
         e = foreign_evidence(device, request, &w, beside, diag);
     else
         e = make_evidence(device, request, &w, beside, diag);
+    /* Not a zero: buffers of quotes are padded with those. */
     if (tamper == AGENT_TAMPER_TRAILING)
-        bh_writer_u8(&w, 0);
+        bh_writer_u8(&w, 1);
     if (e != BH_OK)
         goto out;
     if ((e = bh_writer_end(&w, &s)) != BH_OK) {

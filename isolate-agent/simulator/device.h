@@ -21,7 +21,7 @@ enum agent_tamper {
     AGENT_TAMPER_MEASUREMENT, /* other code than the admitted one */
     AGENT_TAMPER_DEBUG,       /* debug enclave; non-secured lifecycle */
     AGENT_TAMPER_BINDING,     /* one bit of the binding */
-    AGENT_TAMPER_EXPIRED,     /* a leaf that ended an hour ago (aws-nitro, amd-sev-snp) */
+    AGENT_TAMPER_EXPIRED,     /* a leaf that ended an hour ago (not arm-cca, psa) */
     AGENT_TAMPER_TRAILING,    /* one byte more */
     AGENT_TAMPER_ROOT,        /* the same under another, unknown root or instance */
     AGENT_TAMPER_DUPLICATE,   /* a map key twice */
@@ -31,7 +31,8 @@ enum agent_tamper {
     AGENT_TAMPER_MIXED,       /* claim keys of two profiles (psa) */
     AGENT_TAMPER_MISSING_COMPONENT,
     AGENT_TAMPER_EXTRA_COMPONENT,
-    AGENT_TAMPER_TCB,  /* a certificate for other firmware than the report's (amd-sev-snp) */
+    AGENT_TAMPER_TCB,  /* a certificate for other firmware than the report's (amd-sev-snp), or of
+                          firmware that is out of date (intel-sgx, intel-tdx) */
     AGENT_TAMPER_CHIP, /* a certificate of another chip (amd-sev-snp) */
     AGENT_TAMPER_VMPL, /* another privilege level asked for the report (amd-sev-snp) */
 };

@@ -16,7 +16,7 @@
 #include <openssl/x509.h>
 #include <sys/types.h>
 
-#define AGENT_KEYS_MAX 4
+#define AGENT_KEYS_MAX 5
 #define AGENT_ID_MAX 33
 #define AGENT_RAW_MAX (16 * 1024) /* evidence of any platform here is smaller */
 #define AGENT_COMPONENTS_MAX 8
@@ -36,7 +36,7 @@ struct agent_device {
     void *state;
 };
 
-#define AGENT_BESIDE_MAX 4
+#define AGENT_BESIDE_MAX 5
 
 /** Records that travel with the evidence in a collection. */
 struct agent_beside {
@@ -94,6 +94,8 @@ extern const struct agent_platform agent_aws_nitro;
 extern const struct agent_platform agent_arm_cca;
 extern const struct agent_platform agent_psa;
 extern const struct agent_platform agent_amd_sev_snp;
+extern const struct agent_platform agent_intel_sgx;
+extern const struct agent_platform agent_intel_tdx;
 
 /** The platform of a name; BH_ERR_USAGE with the list of those that exist. */
 BH_MUST_USE enum bh_err agent_platform_find(

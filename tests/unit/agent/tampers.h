@@ -76,6 +76,26 @@ static const struct tamper_case tamper_cases[] = {
     {"amd-sev-snp", "tcb", AGENT_TAMPER_TCB, BH_ERR_NOT_AUTHENTIC, "amd-sev-snp.tcb.microcode"},
     {"amd-sev-snp", "chip", AGENT_TAMPER_CHIP, BH_ERR_NOT_AUTHENTIC, "amd-sev-snp.chip_id"},
     {"amd-sev-snp", "vmpl", AGENT_TAMPER_VMPL, BH_ERR_POLICY, "amd-sev-snp.vmpl"},
+
+    {"intel-sgx", "signature", AGENT_TAMPER_SIGNATURE, BH_ERR_NOT_AUTHENTIC, "intel-sgx.signature"},
+    {"intel-sgx", "chain", AGENT_TAMPER_CHAIN, BH_ERR_NOT_AUTHENTIC, "intel-sgx.chain"},
+    {"intel-sgx", "measurement", AGENT_TAMPER_MEASUREMENT, BH_ERR_POLICY, "intel-sgx.mrenclave"},
+    {"intel-sgx", "debug", AGENT_TAMPER_DEBUG, BH_ERR_POLICY, "intel-sgx.debug"},
+    {"intel-sgx", "binding", AGENT_TAMPER_BINDING, BH_ERR_BINDING, "intel-sgx.binding"},
+    {"intel-sgx", "expired", AGENT_TAMPER_EXPIRED, BH_ERR_NOT_AUTHENTIC, "intel-sgx.validity"},
+    {"intel-sgx", "trailing", AGENT_TAMPER_TRAILING, BH_ERR_EVIDENCE_MALFORMED, "intel-sgx.quote"},
+    {"intel-sgx", "root", AGENT_TAMPER_ROOT, BH_ERR_NOT_AUTHENTIC, "intel-sgx.chain"},
+    {"intel-sgx", "tcb", AGENT_TAMPER_TCB, BH_ERR_POLICY, "intel-sgx.tcb_status"},
+
+    {"intel-tdx", "signature", AGENT_TAMPER_SIGNATURE, BH_ERR_NOT_AUTHENTIC, "intel-tdx.signature"},
+    {"intel-tdx", "chain", AGENT_TAMPER_CHAIN, BH_ERR_NOT_AUTHENTIC, "intel-tdx.chain"},
+    {"intel-tdx", "measurement", AGENT_TAMPER_MEASUREMENT, BH_ERR_POLICY, "intel-tdx.mrtd"},
+    {"intel-tdx", "debug", AGENT_TAMPER_DEBUG, BH_ERR_POLICY, "intel-tdx.debug"},
+    {"intel-tdx", "binding", AGENT_TAMPER_BINDING, BH_ERR_BINDING, "intel-tdx.binding"},
+    {"intel-tdx", "expired", AGENT_TAMPER_EXPIRED, BH_ERR_NOT_AUTHENTIC, "intel-tdx.validity"},
+    {"intel-tdx", "trailing", AGENT_TAMPER_TRAILING, BH_ERR_EVIDENCE_MALFORMED, "intel-tdx.quote"},
+    {"intel-tdx", "root", AGENT_TAMPER_ROOT, BH_ERR_NOT_AUTHENTIC, "intel-tdx.chain"},
+    {"intel-tdx", "tcb", AGENT_TAMPER_TCB, BH_ERR_POLICY, "intel-tdx.tcb_status"},
 };
 
 #endif

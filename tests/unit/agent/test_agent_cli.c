@@ -97,7 +97,7 @@ Test(agent, detect)
         cr_expect_eq(json_is_true(json_object_get(one, "built")),
             json_is_true(json_object_get(one, "simulated")));
     }
-    cr_expect_eq(simulated, 4);
+    cr_expect_eq(simulated, 6);
     json_decref(json);
     RUN(&r, "detect", "--nonsense");
     cr_expect_eq(r.status, 2);

@@ -455,7 +455,7 @@ Test(tamper, senseless_words_are_refused_with_those_that_exist)
     cr_assert_eq(agent_tamper_read("bogus", "aws-nitro", &tamper, &diag), BH_ERR_USAGE);
     cr_assert_not_null(strstr(diag.hint, "nitrotpm"));
     bh_diag_clear(&diag);
-    cr_assert_eq(agent_tamper_read("chain", "intel-sgx", &tamper, &diag), BH_ERR_USAGE);
+    cr_assert_eq(agent_tamper_read("chain", "tpm2", &tamper, &diag), BH_ERR_USAGE);
     cr_assert_str_eq(diag.check, "platform");
     cr_assert_eq(tamper, AGENT_TAMPER_NONE);
 }
@@ -472,7 +472,7 @@ Test(tamper, one_byte_or_one_bit_where_that_is_all)
         plain = raw(device, AGENT_TAMPER_NONE, &plain_len);
         longer = raw(device, AGENT_TAMPER_TRAILING, &len);
         cr_assert_eq(len, plain_len + 1);
-        cr_assert_eq(longer[len - 1], 0);
+        cr_assert_neq(longer[len - 1], 0, "zeros are padding to some");
         free(plain);
         free(longer);
         agent_device_free(device);

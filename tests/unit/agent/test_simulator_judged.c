@@ -87,6 +87,12 @@ Test(judged, amd_sev_snp_is_accepted)
     accepted("amd-sev-snp", 1);
 }
 
+Test(judged, intel_sgx_and_tdx_are_accepted)
+{
+    accepted("intel-sgx", 1);
+    accepted("intel-tdx", 1);
+}
+
 static void
 refused(const char *platform, uint32_t instance)
 {
@@ -135,6 +141,12 @@ Test(judged, tampered_psa_is_refused_by_name)
 Test(judged, tampered_amd_sev_snp_is_refused_by_name)
 {
     refused("amd-sev-snp", 1);
+}
+
+Test(judged, tampered_intel_sgx_and_tdx_are_refused_by_name)
+{
+    refused("intel-sgx", 1);
+    refused("intel-tdx", 1);
 }
 
 /* The tampering must be seen by the server whose chain cache is warm, too. */
@@ -199,8 +211,8 @@ Test(judged, the_key_in_a_nitro_document_must_be_the_bound_one)
 /* One device's admission does not admit another. */
 Test(judged, another_device_is_refused)
 {
-    const char *const checks[] = {
-        "aws-nitro.pcr4", "arm-cca.instance", "psa.instance", "amd-sev-snp.chip_id"};
+    const char *const checks[] = {"aws-nitro.pcr4", "arm-cca.instance", "psa.instance",
+        "amd-sev-snp.chip_id", "intel-sgx.ppid", "intel-tdx.ppid"};
 
     for (size_t i = 0; i < BH_COUNT(checks); i++) {
         struct agent_device *one = NULL, *two = NULL;
