@@ -209,7 +209,7 @@ const struct ev_cert *ev_intel_invalid_now(
     struct ev_intel_trial *t, const struct ev_intel_chain *chain);
 enum bh_err ev_intel_check_pck_chain(struct ev_intel_trial *t);
 enum bh_err ev_intel_check_pck_validity(struct ev_intel_trial *t);
-/** @p what is a CN of Intel's @p name, under a simulated anchor with "SIMULATED " in front. */
+/** @p cn is Intel's @p name, or has "SIMULATED " in front where the anchor is or says so. */
 bool ev_intel_is_named(const struct ev_intel_trial *t, struct bh_span cn, const char *name);
 /** "platform" or "processor", by the name of the CA that issued the PCK certificate. */
 const char *ev_intel_pck_ca(const struct ev_intel *q);

@@ -34,6 +34,13 @@ ev_intel_signed_by(const struct ev_cert *signer, struct bh_span tbs, struct bh_s
            bh_ecdsa_verify_point(point, 256, tbs, bh_span_none(), der) == BH_OK;
 }
 
+static bool
+says_simulated(const struct ev_cert *root)
+{
+    return memmem(root->subject.ptr, root->subject.len, SIMULATED_MARK,
+               sizeof(SIMULATED_MARK) - 1) != NULL;
+}
+
 bool
 ev_intel_is_named(const struct ev_intel_trial *t, struct bh_span cn, const char *name)
 {
@@ -41,7 +48,8 @@ ev_intel_is_named(const struct ev_intel_trial *t, struct bh_span cn, const char 
 
     if (bh_span_is(cn, name))
         return true;
-    return t->anchor.simulated && cn.len > mark && memcmp(cn.ptr, SIMULATED_MARK, mark) == 0 &&
+    return (t->anchor.simulated || says_simulated(&t->anchor.cert)) && cn.len > mark &&
+           memcmp(cn.ptr, SIMULATED_MARK, mark) == 0 &&
            bh_span_is(bh_span(cn.ptr + mark, cn.len - mark), name);
 }
 
@@ -85,8 +93,7 @@ static enum bh_err
 no_anchor(const struct ev_intel_trial *t, const struct ev_cert *root)
 {
     /* Only the name of the refusal depends on what the root calls itself. */
-    if (!t->trust->allow_simulated && memmem(root->subject.ptr, root->subject.len, SIMULATED_MARK,
-                                          sizeof(SIMULATED_MARK) - 1) != NULL)
+    if (!t->trust->allow_simulated && says_simulated(root))
         return ev_refuse(t->report, BH_ERR_SIMULATED, "anchor", "simulated", "genuine evidence",
             "a quote under a root that says SIMULATED",
             "simulated devices enrol only on a server that was made with --allow-simulated");

@@ -510,6 +510,9 @@ Test(intel_forged, simulated)
     cr_expect_eq(intel_judge(&p, &trust, &report, NULL), BH_OK, "%s", report.diag.detail);
     trust.allow_simulated = false;
     intel_must_refuse(&p, &trust, BH_ERR_SIMULATED, "simulated", "simulated anchor");
+    /* An anchor that is taken as given, and says itself what it is. */
+    trust.anchors[0].simulated = false;
+    cr_expect_eq(intel_judge(&p, &trust, &report, NULL), BH_OK, "%s", report.diag.detail);
     trust.anchors_len = 0;
     intel_must_refuse(&p, &trust, BH_ERR_SIMULATED, "simulated", "no anchor");
     intel_pieces_clear(&p);
