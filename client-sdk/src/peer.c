@@ -17,6 +17,8 @@ static const struct {
     {"arm-cca", "realm.initial_measurement"},
     {"psa", "software*"},
     {"amd-sev-snp", "measurement"},
+    {"intel-sgx", "mrenclave"},
+    {"intel-tdx", "mrtd"},
 };
 
 static bool

@@ -29,6 +29,8 @@ static const struct operations table[] = {
     {"arm-cca", 0, 2},     /* platform and realm token */
     {"aws-nitro", 0, 2},   /* leaf certificate and document */
     {"amd-sev-snp", 0, 1}, /* report; a chip's certificate is long-lived, and cached */
+    {"intel-sgx", 1, 0},   /* quote; what certifies its key is long-lived, and cached */
+    {"intel-tdx", 1, 0},
 };
 
 struct pair {
@@ -93,8 +95,9 @@ bench_floor_new(const char *platform, struct bench_floor **ret_floor, struct bh_
         if (strcmp(table[i].platform, platform) == 0)
             f->operations = &table[i];
     if (f->operations == NULL)
-        e = bh_refuse(diag, BH_ERR_USAGE, "platform", "psa, arm-cca, aws-nitro or amd-sev-snp",
-            platform, "no such platform here");
+        e = bh_refuse(diag, BH_ERR_USAGE, "platform",
+            "psa, arm-cca, aws-nitro, amd-sev-snp, intel-sgx or intel-tdx", platform,
+            "no such platform here");
     else if ((e = bh_key_generate("P-256", &f->p256.key, diag)) == BH_OK &&
              (e = bh_key_generate("P-384", &f->p384.key, diag)) == BH_OK &&
              (!sign(&f->p256) || !sign(&f->p384)))
