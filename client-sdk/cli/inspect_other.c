@@ -6,6 +6,7 @@
 #include "core/x509.h"
 #include "evidence/platform.h"
 #include "evidence/policy.h"
+#include "evidence/vendor_roots.h"
 #include "src/internal.h"
 
 #include <openssl/x509v3.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 
 #define TEXT_MAX 512
+#define INTERMEDIATES_MAX 16
 #define CHECKPOINT "C2SP tlog-checkpoint"
 
 static void
@@ -115,12 +117,43 @@ certificate_json(X509 *cert)
     return doc;
 }
 
+/* What the file holds below its leaf, and the vendors' public intermediates, which it need not. */
+struct chain {
+    size_t len, own;
+    X509 *certs[BH_INPUT_CERTS_MAX + INTERMEDIATES_MAX];
+};
+
+static enum bh_err
+collect_chain(const struct bh_input *in, struct chain *chain)
+{
+    size_t len, count;
+    const struct ev_vendor_root *all = ev_vendor_intermediates(&len);
+    enum bh_err e = BH_OK;
+
+    for (size_t i = 1; i < in->certs_len; i++)
+        chain->certs[chain->len++] = in->certs[i];
+    chain->own = chain->len;
+    for (size_t i = 0; e == BH_OK && i < len && i < INTERMEDIATES_MAX; i++)
+        if ((e = bh_x509_pem(
+                 bh_span_str(all[i].pem), &chain->certs[chain->len], 1, &count, NULL)) == BH_OK)
+            chain->len++;
+    return e;
+}
+
+static void
+clear_chain(struct chain *chain)
+{
+    while (chain->len > chain->own)
+        X509_free(chain->certs[--chain->len]);
+}
+
 static enum bh_err
 verify_chain(
     const struct bh_input *in, const struct bh_trust_inputs *trust, struct ev_report *report)
 {
     static const char expected[] = "a chain up to a trust anchor, valid at that time";
     struct ev_trust built_in = {0};
+    struct chain chain = {0};
     X509 *anchors[EV_ANCHORS_MAX];
     struct bh_diag diag = {0};
     size_t n = 0;
@@ -132,9 +165,9 @@ verify_chain(
         anchors[n++] = built_in.anchors[i].cert;
     for (size_t i = 0; e == BH_OK && i < trust->anchors_len; i++)
         anchors[n++] = trust->anchors[i];
-    if (e == BH_OK)
-        e = bh_x509_verify(
-            in->certs[0], in->certs + 1, in->certs_len - 1, anchors, n, trust->at, &diag);
+    if (e == BH_OK && (e = collect_chain(in, &chain)) == BH_OK)
+        e = bh_x509_verify(in->certs[0], chain.certs, chain.len, anchors, n, trust->at, &diag);
+    clear_chain(&chain);
     ev_trust_clear(&built_in);
     if (e == BH_OK) {
         ev_pass(report, "RFC 5280", "certificate.chain", expected, "one");

@@ -166,3 +166,36 @@ Test(snp, a_file_too_large_is_no_collateral, .fini = end_folder)
     cr_expect_str_eq(failed_check(&r), "amd-sev-snp.vcek");
     ran_clear(&r);
 }
+
+/* A leaf alone is enough: what AMD's ARKs signed above it is built in, and is no anchor. */
+Test(snp, certificates, .fini = end_folder)
+{
+    static const struct {
+        const char *file, *at;
+        int status;
+    } cases[] = {
+        {"snp/milan-v2-vcek/vcek.der", "2024-01-01T00:00:00Z", 0},
+        {"snp/genoa-v3-vcek-aci/vcek.der", "2026-03-01T00:00:00Z", 0},
+        {"snp/turin-v5-vcek-aci/vcek.der", "2026-03-01T00:00:00Z", 0},
+        {"snp/milan-v3-vlek-aws/vlek.der", "2025-06-01T00:00:00Z", 0},
+        {"snp/milan-v3-vlek-aws/vlek.der", "2026-01-01T00:00:00Z", 1},
+        {"snp/neg-vcek-fake-legacy/vcek.der", "2024-01-01T00:00:00Z", 1},
+        {"snp/neg-vcek-fake-hwid-octets/vcek.der", "2024-01-01T00:00:00Z", 1},
+    };
+    struct ran r = {0};
+
+    if (bh_vectors() == NULL)
+        return;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        RUN(&r, "inspect", "--json", "--verify", "--at", cases[i].at,
+            give(cases[i].file, "cert.der"));
+        expect_json(&r, cases[i].status);
+        cr_expect_str_eq(
+            failed_check(&r), cases[i].status == 0 ? "" : "certificate.chain", "%s", cases[i].file);
+    }
+    RUN(&r, "inspect", "--json", "--verify", "--at", "2024-01-01T00:00:00Z", "--trust-anchor",
+        BH_SOURCE_DIR "/certs/amd-sev-snp-ark-genoa.pem",
+        give("snp/milan-v2-vcek/vcek.der", "cert.der"));
+    expect_json(&r, 1);
+    ran_clear(&r);
+}
