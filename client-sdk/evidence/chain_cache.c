@@ -9,7 +9,9 @@
 
 struct entry {
     uint8_t path[EV_PATH_HASH_LEN];
-    EVP_PKEY *key;
+    EVP_PKEY *key;       /* NULL: not remembered */
+    uint8_t *conclusion; /* malloc'ed; NULL: none */
+    size_t conclusion_len;
     int64_t not_after;
     size_t next_in_bucket;
     size_t newer, older; /* the list of use */
@@ -47,8 +49,10 @@ ev_chain_cache_free(struct ev_chain_cache *cache)
 {
     if (cache == NULL)
         return;
-    for (size_t i = 0; i < cache->len; i++)
+    for (size_t i = 0; i < cache->len; i++) {
         EVP_PKEY_free(cache->entries[i].key);
+        free(cache->entries[i].conclusion);
+    }
     free(cache->buckets);
     free(cache->entries);
     free(cache);
@@ -156,8 +160,8 @@ ev_chain_cache_knows(
     return known(cache, path, now) != NONE;
 }
 
-/* Takes over the reference to the key, which may be NULL. */
-static void
+/* Takes over the reference to the key, which may be NULL. The new entry. */
+static struct entry *
 add(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN], EVP_PKEY *key,
     int64_t not_after)
 {
@@ -171,6 +175,7 @@ add(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN], EVP_PKEY
         take_from_use(cache, i);
         take_from_bucket(cache, i);
         EVP_PKEY_free(cache->entries[i].key);
+        free(cache->entries[i].conclusion);
     }
     bucket = bucket_of(cache, path);
     cache->entries[i] =
@@ -178,6 +183,7 @@ add(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN], EVP_PKEY
     memcpy(cache->entries[i].path, path, EV_PATH_HASH_LEN);
     *bucket = i;
     put_newest(cache, i);
+    return &cache->entries[i];
 }
 
 void
@@ -185,7 +191,7 @@ ev_chain_cache_put(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH
     EVP_PKEY *key, int64_t not_after)
 {
     if (cache != NULL && find(cache, path) == NONE && EVP_PKEY_up_ref(key) == 1)
-        add(cache, path, key, not_after);
+        (void)add(cache, path, key, not_after);
 }
 
 void
@@ -193,5 +199,31 @@ ev_chain_cache_remember(
     struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN], int64_t not_after)
 {
     if (cache != NULL && find(cache, path) == NONE)
-        add(cache, path, NULL, not_after);
+        (void)add(cache, path, NULL, not_after);
+}
+
+struct bh_span
+ev_chain_cache_conclusion(
+    struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN], int64_t now)
+{
+    const size_t i = known(cache, path, now);
+
+    return i == NONE ? bh_span_none()
+                     : bh_span(cache->entries[i].conclusion, cache->entries[i].conclusion_len);
+}
+
+void
+ev_chain_cache_conclude(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN],
+    struct bh_span conclusion, int64_t not_after)
+{
+    struct entry *entry;
+    uint8_t *copy;
+
+    if (cache == NULL || find(cache, path) != NONE || conclusion.len == 0 ||
+        conclusion.len > EV_CONCLUSION_MAX || (copy = malloc(conclusion.len)) == NULL)
+        return;
+    memcpy(copy, conclusion.ptr, conclusion.len);
+    entry = add(cache, path, NULL, not_after);
+    entry->conclusion = copy;
+    entry->conclusion_len = conclusion.len;
 }

@@ -35,4 +35,13 @@ bool ev_chain_cache_knows(
 void ev_chain_cache_remember(
     struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN], int64_t not_after);
 
+/** And what was concluded from what a path stands for: up to EV_CONCLUSION_MAX bytes, borrowed
+ * until the next call with this cache; empty when there is none. */
+#define EV_CONCLUSION_MAX 4096
+struct bh_span ev_chain_cache_conclusion(
+    struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN], int64_t now);
+/** Remember a copy of it. @p cache may be NULL. */
+void ev_chain_cache_conclude(struct ev_chain_cache *cache, const uint8_t path[EV_PATH_HASH_LEN],
+    struct bh_span conclusion, int64_t not_after);
+
 #endif

@@ -139,7 +139,8 @@ struct ev_intel {
     /* Filled by authentication. */
     int64_t now;
     bool has_pck_crl, has_root_crl;
-    int64_t not_after; /* the earliest end of all that was relied on */
+    int64_t not_before; /* the latest beginning of all that was relied on */
+    int64_t not_after;  /* the earliest end */
     struct ev_intel_tcb tcb;
 };
 
@@ -204,7 +205,7 @@ enum bh_err ev_intel_find_anchor(struct ev_intel_trial *t);
  */
 const char *ev_intel_path_fault(const struct ev_intel_trial *t, const struct ev_intel_chain *chain,
     uint8_t ret_path[32], size_t *ret_at);
-/** The certificate that is outside its validity, or NULL. Lowers q->not_after. */
+/** The certificate that is outside its validity, or NULL. Narrows q->not_before and not_after. */
 const struct ev_cert *ev_intel_invalid_now(
     struct ev_intel_trial *t, const struct ev_intel_chain *chain);
 enum bh_err ev_intel_check_pck_chain(struct ev_intel_trial *t);
@@ -227,6 +228,9 @@ enum bh_err ev_intel_check_signer_revocation(
 
 /* ---- intel_collateral.c ---- */
 
+/** The same without a word in the report; ptr NULL with BH_OK when there is none. */
+enum bh_err ev_intel_fetch(const struct ev_intel_trial *t, enum ev_intel_kind kind,
+    struct bh_span *ret_bytes, struct bh_diag *diag);
 /** The bytes of a piece of collateral, from the evidence or the trust inputs; BH_OK with ptr NULL
  * when there is none. Failures of the store itself are reported as check @p kind's label. */
 enum bh_err ev_intel_collateral(
@@ -240,6 +244,17 @@ BH_MUST_USE enum bh_err ev_intel_json_time(
     const json_t *object, const char *name, int64_t *ret_time, struct bh_diag *diag);
 BH_MUST_USE enum bh_err ev_intel_json_hex(
     const json_t *object, const char *name, uint8_t *out, size_t len, struct bh_diag *diag);
+
+/* ---- intel_known.c ---- */
+
+/**
+ * What the trust's cache knows of this quote's certificates, collateral and TCB, all the bytes that
+ * chain, QE report, lists and evaluation rest on being the same: fills q's results. @p ret_path is
+ * for ev_intel_learn().
+ */
+bool ev_intel_recall(struct ev_intel_trial *t, uint8_t ret_path[32]);
+/** Remember them, after every check held. */
+void ev_intel_learn(const struct ev_intel_trial *t, const uint8_t path[32]);
 
 /* ---- intel_tcb.c ---- */
 

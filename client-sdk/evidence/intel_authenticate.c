@@ -154,9 +154,11 @@ ev_intel_authenticate(void *state, const struct ev_trust *trust, struct ev_repor
     struct ev_intel *q = state;
     struct ev_intel_trial t = {.q = q, .trust = trust, .report = report};
     const bool whole = report->detailed;
+    uint8_t known[EV_PATH_HASH_LEN] = {0};
     enum bh_err path, e;
 
     q->now = trust->now;
+    q->not_before = INT64_MIN;
     q->not_after = INT64_MAX;
     q->has_pck_crl = q->has_root_crl = false;
     q->tcb = (struct ev_intel_tcb){.oldest = INT64_MAX};
@@ -169,16 +171,20 @@ ev_intel_authenticate(void *state, const struct ev_trust *trust, struct ev_repor
     e = first(e, path = ev_intel_find_anchor(&t));
     if (path == BH_OK && (e == BH_OK || whole))
         e = first(e, ev_intel_check_pck_validity(&t));
-    if (path == BH_OK && (e == BH_OK || whole))
+    const bool recalled =
+        e == BH_OK && !whole && trust->cache != NULL && ev_intel_recall(&t, known);
+    if (!recalled && path == BH_OK && (e == BH_OK || whole))
         e = first(e, path = ev_intel_check_pck_chain(&t));
-    if (e == BH_OK || whole)
+    if (!recalled && (e == BH_OK || whole))
         e = first(e, check_qe_report(&t, path == BH_OK));
     if (e == BH_OK || whole)
         e = first(e, check_signature(&t));
-    if (path == BH_OK && (e == BH_OK || whole))
+    if (!recalled && path == BH_OK && (e == BH_OK || whole))
         e = first(e, ev_intel_check_crls(&t));
-    if (path == BH_OK && (e == BH_OK || whole))
+    if (!recalled && path == BH_OK && (e == BH_OK || whole))
         e = first(e, ev_intel_check_collateral(&t));
+    if (!recalled && e == BH_OK)
+        ev_intel_learn(&t, known);
     if (e == BH_OK || whole)
         e = first(e, check_event_log(&t));
     if (e == BH_OK)

@@ -205,6 +205,8 @@ ev_intel_invalid_now(struct ev_intel_trial *t, const struct ev_intel_chain *chai
 
         if (now + t->trust->skew < c->not_before || now > c->not_after)
             return c;
+        if (c->not_before > t->q->not_before)
+            t->q->not_before = c->not_before;
         if (c->not_after < t->q->not_after)
             t->q->not_after = c->not_after;
     }

@@ -40,9 +40,9 @@ lookup_key(const struct ev_intel *q, enum ev_intel_kind kind, uint8_t buf[8])
 }
 
 enum bh_err
-ev_intel_collateral(struct ev_intel_trial *t, enum ev_intel_kind kind, struct bh_span *ret_bytes)
+ev_intel_fetch(const struct ev_intel_trial *t, enum ev_intel_kind kind, struct bh_span *ret_bytes,
+    struct bh_diag *diag)
 {
-    struct bh_diag diag = {0};
     uint8_t key[8];
     enum bh_err e;
 
@@ -50,15 +50,25 @@ ev_intel_collateral(struct ev_intel_trial *t, enum ev_intel_kind kind, struct bh
     if (ret_bytes->ptr != NULL || t->trust->collateral == NULL)
         return BH_OK;
     e = t->trust->collateral(t->trust->collateral_arg, ev_intel_file(kind),
-        lookup_key(t->q, kind, key), ret_bytes, &diag);
+        lookup_key(t->q, kind, key), ret_bytes, diag);
     if (e == BH_OK && ret_bytes->len > 0 && ret_bytes->len <= BH_COLLATERAL_MAX)
         return BH_OK;
     *ret_bytes = bh_span_none();
     if (e == BH_ERR_COLLATERAL_MISSING)
         return BH_OK;
-    return ev_intel_refuse(t->q, t->report, e != BH_OK ? e : BH_ERR_TOO_LARGE, "collateral",
-        ev_intel_label(kind), "1 byte to 64 KiB of collateral",
-        e != BH_OK ? diag.detail : "another length", NULL);
+    return e != BH_OK ? e : bh_fail(diag, BH_ERR_TOO_LARGE, "another length");
+}
+
+enum bh_err
+ev_intel_collateral(struct ev_intel_trial *t, enum ev_intel_kind kind, struct bh_span *ret_bytes)
+{
+    struct bh_diag diag = {0};
+    enum bh_err e = ev_intel_fetch(t, kind, ret_bytes, &diag);
+
+    if (e == BH_OK)
+        return BH_OK;
+    return ev_intel_refuse(t->q, t->report, e, "collateral", ev_intel_label(kind),
+        "1 byte to 64 KiB of collateral", diag.detail, NULL);
 }
 
 static enum bh_err
@@ -255,6 +265,8 @@ check_dates(struct ev_intel_trial *t, struct document *d)
             ev_intel_label(d->kind), expected, bh_time_text(now, at),
             "fetch the current document from Intel's service, and check the clock");
     }
+    if (issued > t->q->not_before)
+        t->q->not_before = issued;
     if (d->next_update < t->q->not_after)
         t->q->not_after = d->next_update;
     return BH_OK;

@@ -49,6 +49,8 @@ check_dates(struct ev_intel_trial *t, enum ev_intel_kind kind, const struct ev_c
             ev_intel_label(kind), expected, bh_time_text(now, at),
             "fetch the current list, and check the clock");
     }
+    if (crl->this_update > t->q->not_before)
+        t->q->not_before = crl->this_update;
     if (crl->next_update < t->q->not_after)
         t->q->not_after = crl->next_update;
     return BH_OK;

@@ -292,3 +292,49 @@ Test(intel_tcb, cache)
     ev_chain_cache_free(trust.cache);
     intel_forge_clear(&f);
 }
+
+/* A quote whose certificates and collateral were met before is judged by what was concluded then,
+ * and only by that: each byte that went in makes it another one. */
+Test(intel_tcb, what_was_met_before)
+{
+    static const char *const pieces[] = {
+        "tcb_info", "qe_identity", "tcb_signing_chain", "pck_crl", "root_crl"};
+    struct ev_report report = {0};
+    struct ev_evidence *ev = NULL;
+    struct intel_forge f;
+    struct intel_pieces p;
+    struct ev_trust trust;
+    json_t *claims;
+
+    intel_forge_init(&f, true);
+    f.plan.levels[0].advisory = "INTEL-SA-00001";
+    intel_forge_make(&f, &p);
+    intel_forge_trust(&f, &trust, false);
+    trust.cache = ev_chain_cache_new(32);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(intel_judge(&p, &trust, &report, &ev), BH_OK, "%s", report.diag.detail);
+        claims = ev_claims(ev);
+        cr_expect_str_eq(json_string_value(json_object_get(claims, "tcbStatus")), "UpToDate");
+        cr_expect_eq(json_array_size(json_object_get(claims, "advisoryIDs")), 1);
+        json_decref(claims);
+        ev_evidence_free(ev);
+    }
+    for (size_t i = 0; i < BH_COUNT(pieces); i++) {
+        const size_t middle = intel_get(&p, pieces[i]).len / 2;
+
+        intel_bytes(&p, pieces[i])[middle] ^= 1;
+        cr_expect_neq(intel_judge(&p, &trust, &report, NULL), BH_OK, "%s", pieces[i]);
+        cr_expect(
+            strstr(report.diag.check, pieces[i]) != NULL, "%s: %s", pieces[i], report.diag.check);
+        intel_bytes(&p, pieces[i])[middle] ^= 1;
+    }
+    cr_expect_eq(intel_judge(&p, &trust, &report, NULL), BH_OK);
+    /* The clock set back behind the documents. */
+    trust.now = INTEL_NOW - 2 * INTEL_DAY;
+    intel_must_refuse(&p, &trust, BH_ERR_COLLATERAL_EXPIRED, "intel-tdx.pck_crl", "not yet");
+    trust.now = INTEL_NOW;
+    ev_chain_cache_free(trust.cache);
+    trust.cache = NULL;
+    intel_pieces_clear(&p);
+    intel_forge_clear(&f);
+}
