@@ -2,6 +2,7 @@
 /* SEV-SNP: genuine recorded reports and what each must yield, and mutants of two of them. */
 #include "snp_judge.h"
 
+#include "evidence/policy.h"
 #include "evidence/vendor_roots.h"
 
 #include "core/file.h"
@@ -309,6 +310,88 @@ Test(snp_vectors, revocation_lists)
             cases[i].err, "%zu: %s", i, check);
         cr_assert_str_eq(check, cases[i].check, "%zu", i);
     }
+}
+
+/* ---- genuine, and still a matter of policy ---- */
+
+/* An entry that pins the report's own measurement, and @p rest. */
+static enum bh_err
+appraise(const char *folder, const char *cert, int64_t at, const char *rest,
+    struct ev_report *report, struct ev_verdict *verdict)
+{
+    struct ev_trust trust = {.now = at};
+    struct ev_policy *policy = NULL;
+    struct ev_evidence *ev = NULL;
+    struct bh_diag diag = {0};
+    struct vector v;
+    char text[2048], measurement[97];
+    enum bh_err e;
+
+    load(&v, folder, cert);
+    (void)bh_hex(bh_span(v.report + 0x90, 48), measurement, sizeof(measurement));
+    (void)snprintf(text, sizeof(text),
+        "{\"workload\":\"w\",\"accept\":[{\"platform\":\"amd-sev-snp\",\"measurement\":[\"%s\"],%s}"
+        "]}",
+        measurement, rest);
+    cr_assert_eq(ev_policy_parse(bh_span_str(text), &policy, &diag), BH_OK, "%s: %s", diag.check,
+        diag.detail);
+    cr_assert_eq(ev_trust_add_vendor_roots(&trust, NULL), BH_OK);
+    ev_report_init(report, true);
+    cr_assert_eq(snp_judge(&v.parts, &trust, report, &ev), BH_OK, "%s", report->diag.detail);
+    e = ev_appraise(ev, policy, bh_span_none(), report, verdict);
+    ev_evidence_free(ev);
+    ev_policy_free(policy);
+    ev_trust_clear(&trust);
+    unload(&v);
+    return e;
+}
+
+#define ANY_MILAN                                                                                  \
+    "\"product\":[\"Milan\"],\"guest_policy\":{\"smt\":true},"                                     \
+    "\"tcb_min\":{\"Milan\":{\"bootloader\":1,\"tee\":0,\"snp\":1,\"microcode\":1}}"
+#define AWS ANY_MILAN ",\"csp_id\":[\"CN=cc-us-east-2.amazonaws.com\"]"
+#define TURIN                                                                                      \
+    "\"product\":[\"Turin\"],\"guest_policy\":{\"smt\":true},\"vmpl\":[0],"                        \
+    "\"chip_id\":[\"59790fb1c39f35c1\"],\"platform_info\":{\"alias_check_complete\":true},"        \
+    "\"tcb_min\":{\"Turin\":{\"fmc\":1,\"bootloader\":1,\"tee\":1,\"snp\":4,\"microcode\":%d}}"
+
+Test(snp_vectors, appraised)
+{
+    static struct ev_report report;
+    struct ev_verdict verdict = {0};
+    char turin[1024];
+
+    if (bh_vectors() == NULL)
+        return;
+    cr_assert_eq(appraise("milan-v2-vcek-debug", "milan-v2-vcek-debug/vcek", Y2024,
+                     ANY_MILAN ",\"owner\":\"any\",\"vmpl\":[0]", &report, &verdict),
+        BH_ERR_POLICY);
+    cr_assert_str_eq(report.diag.check, "amd-sev-snp.debug");
+    cr_assert_eq(appraise("milan-v2-vcek-debug", "milan-v2-vcek-debug/vcek", Y2024,
+                     ANY_MILAN ",\"owner\":\"any\",\"vmpl\":[0],\"debug\":true", &report, &verdict),
+        BH_OK, "%s", report.diag.detail);
+    cr_assert(verdict.debug);
+    cr_assert_eq(verdict.submod.status, BH_EAR_WARNING);
+    cr_assert_eq(appraise("milan-v3-vlek-aws", "milan-v3-vlek-aws/vlek", Y2025_06,
+                     AWS ",\"vmpl\":[0]", &report, &verdict),
+        BH_ERR_POLICY);
+    cr_assert_str_eq(report.diag.check, "amd-sev-snp.vmpl");
+    cr_assert_eq(appraise("milan-v3-vlek-aws", "milan-v3-vlek-aws/vlek", Y2025_06,
+                     AWS ",\"vmpl\":[1]", &report, &verdict),
+        BH_OK, "%s", report.diag.detail);
+    cr_assert_eq(verdict.submod.status, BH_EAR_AFFIRMING);
+    cr_assert_not(verdict.simulated);
+    cr_assert_eq(verdict.not_after, INT64_C(1765404861), "the VLEK's end, 2025-12-10T22:14:21Z");
+    (void)snprintf(turin, sizeof(turin), TURIN, 81);
+    cr_assert_eq(
+        appraise("turin-v5-vcek-aci", "turin-v5-vcek-aci/vcek", Y2026_03, turin, &report, &verdict),
+        BH_OK, "%s", report.diag.detail);
+    cr_assert_eq(verdict.hardware_id_len, 8);
+    (void)snprintf(turin, sizeof(turin), TURIN, 82);
+    cr_assert_eq(
+        appraise("turin-v5-vcek-aci", "turin-v5-vcek-aci/vcek", Y2026_03, turin, &report, &verdict),
+        BH_ERR_POLICY);
+    cr_assert_str_eq(report.diag.check, "amd-sev-snp.tcb.microcode");
 }
 
 /* ---- mutants ---- */
