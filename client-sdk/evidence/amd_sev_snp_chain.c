@@ -268,11 +268,22 @@ check_validity(const struct ev_snp *n, const struct ev_snp_path *path, const str
 
 /* ---- the revocation list ---- */
 
-static enum bh_err
-bad_crl(struct ev_report *report, const char *expected, const char *found)
+/* Where AMD hands out the list (AMD 57230, 4). */
+static const char *
+crl_hint(const struct ev_snp *n, char out[BH_TEXT_MAX])
 {
+    (void)snprintf(out, BH_TEXT_MAX, "fetch https://kdsintf.amd.com/%s/v1/%s/crl",
+        n->endorser.vlek ? "vlek" : "vcek", ev_snp_product_name(n->endorser.product));
+    return out;
+}
+
+static enum bh_err
+bad_crl(const struct ev_snp *n, struct ev_report *report, const char *expected, const char *found)
+{
+    char hint[BH_TEXT_MAX];
+
     return ev_refuse(report, BH_ERR_NOT_AUTHENTIC, "collateral", EV_SNP_NAME ".crl", expected,
-        found, "fetch the list again from where the ARK's certificate says");
+        found, crl_hint(n, hint));
 }
 
 static bool
@@ -295,22 +306,23 @@ crl_verifies(const struct ev_crl *crl, const struct ev_snp_path *path, const str
 }
 
 static enum bh_err
-check_crl_times(const struct ev_crl *crl, const struct ev_trust *trust, struct ev_report *report)
+check_crl_times(const struct ev_snp *n, const struct ev_crl *crl, const struct ev_trust *trust,
+    struct ev_report *report)
 {
     char from[BH_TIME_MAX], to[BH_TIME_MAX], at[BH_TIME_MAX];
-    char expected[BH_VALUE_MAX];
+    char expected[BH_VALUE_MAX], hint[BH_TEXT_MAX];
 
     if (trust->now + trust->skew >= crl->this_update && trust->now <= crl->next_update)
         return BH_OK;
     (void)snprintf(expected, sizeof(expected), "%s to %s, the life of the revocation list",
         bh_time_text(crl->this_update, from), bh_time_text(crl->next_update, to));
     return ev_refuse(report, BH_ERR_COLLATERAL_EXPIRED, "clock", EV_SNP_NAME ".crl", expected,
-        bh_time_text(trust->now, at), "fetch the current list");
+        bh_time_text(trust->now, at), crl_hint(n, hint));
 }
 
 static enum bh_err
-use_crl(const struct ev_snp_path *path, struct bh_span der, const struct ev_trust *trust,
-    struct ev_report *report, int64_t *not_after)
+use_crl(const struct ev_snp *n, const struct ev_snp_path *path, struct bh_span der,
+    const struct ev_trust *trust, struct ev_report *report, int64_t *not_after)
 {
     struct bh_diag diag = {0};
     char found[BH_VALUE_MAX];
@@ -318,15 +330,16 @@ use_crl(const struct ev_snp_path *path, struct bh_span der, const struct ev_trus
     enum bh_err e;
 
     if (ev_crl_read(der, &crl, &diag) != BH_OK)
-        return bad_crl(report, "a revocation list in DER", diag.detail);
+        return bad_crl(n, report, "a revocation list in DER", diag.detail);
     if (!bh_span_equal(crl.issuer, path->ark.subject))
-        return bad_crl(report, "a list of the ARK that the chain ends in", "one of another issuer");
+        return bad_crl(
+            n, report, "a list of the ARK that the chain ends in", "one of another issuer");
     if ((path->ark.key_usage & KEY_USAGE_CRL_SIGN) == 0)
-        return bad_crl(report, "an ARK with key usage cRLSign", "one without");
-    if ((e = check_crl_times(&crl, trust, report)) != BH_OK)
+        return bad_crl(n, report, "an ARK with key usage cRLSign", "one without");
+    if ((e = check_crl_times(n, &crl, trust, report)) != BH_OK)
         return e;
     if (!crl_verifies(&crl, path, trust))
-        return bad_crl(report, "a list that the ARK signed", "a signature that does not verify");
+        return bad_crl(n, report, "a list that the ARK signed", "a signature that does not verify");
     if (ev_crl_revokes(&crl, path->ask.serial) || ev_crl_revokes(&crl, path->ark.serial)) {
         (void)bh_hex(path->ask.serial, found, sizeof(found));
         return ev_refuse(report, BH_ERR_NOT_AUTHENTIC, "collateral", EV_SNP_NAME ".revocation",
@@ -353,7 +366,7 @@ ev_snp_check_crl(const struct ev_snp *n, const struct ev_snp_path *path,
     if (trust->collateral != NULL)
         e = trust->collateral(trust->collateral_arg, "crl.der", bh_span_str(key), &der, &diag);
     if (e == BH_OK)
-        return use_crl(path, der, trust, report, not_after);
+        return use_crl(n, path, der, trust, report, not_after);
     if (e != BH_ERR_COLLATERAL_MISSING)
         return ev_refuse(report, e, "collateral", EV_SNP_NAME ".crl",
             "an answer about the revocation list", diag.detail, diag.hint);

@@ -254,6 +254,7 @@ Test(snp_collateral, revocation_lists_that_do_not_count)
 
     der = give_crl(SNP_NOW - 9 * SNP_DAY, SNP_NOW - 1, 0);
     refused(&f.parts, BH_ERR_COLLATERAL_EXPIRED, SNP("crl"), "a stale list");
+    cr_assert_str_eq(report.diag.hint, "fetch https://kdsintf.amd.com/vcek/v1/Milan/crl");
     OPENSSL_free(der);
     der = give_crl(SNP_NOW + 1, SNP_NOW + SNP_DAY, 0);
     refused(&f.parts, BH_ERR_COLLATERAL_EXPIRED, SNP("crl"), "a list to come");

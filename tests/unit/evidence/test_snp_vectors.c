@@ -2,6 +2,7 @@
 /* SEV-SNP: genuine recorded reports and what each must yield, and mutants of two of them. */
 #include "snp_judge.h"
 
+#include "evidence/crl.h"
 #include "evidence/policy.h"
 #include "evidence/vendor_roots.h"
 
@@ -310,6 +311,24 @@ Test(snp_vectors, revocation_lists)
             cases[i].err, "%zu: %s", i, check);
         cr_assert_str_eq(check, cases[i].check, "%zu", i);
     }
+}
+
+/* AMD revoked Genoa's first ASK, not the name that its second one bears. */
+Test(snp_vectors, a_revoked_serial)
+{
+    static const uint8_t first[] = {0x02, 0x00, 0x01}, second[] = {0x02, 0x00, 0x02};
+    struct bh_diag diag = {0};
+    struct ev_crl crl;
+    uint8_t *der;
+    size_t len;
+
+    if (bh_vectors() == NULL)
+        return;
+    der = bh_vector("snp/ca/genoa_crl.der", &len);
+    cr_assert_eq(ev_crl_read(bh_span(der, len), &crl, &diag), BH_OK, "%s", diag.detail);
+    cr_assert(ev_crl_revokes(&crl, bh_span(first, sizeof(first))));
+    cr_assert_not(ev_crl_revokes(&crl, bh_span(second, sizeof(second))));
+    free(der);
 }
 
 /* ---- genuine, and still a matter of policy ---- */
