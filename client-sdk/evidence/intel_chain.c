@@ -110,16 +110,16 @@ ev_intel_find_anchor(struct ev_intel_trial *t)
     struct ev_intel_anchor *found = &t->anchor;
     bool any = false, simulated = false;
 
-    /* Of anchors with one name and key, one that is simulated makes all so. */
+    /* Of anchors with one name and key, one that is simulated makes all so; the first one counts.
+     */
     for (size_t i = 0; i < t->trust->anchors_len; i++) {
         const struct ev_anchor *a = &t->trust->anchors[i];
-        struct ev_intel_anchor one;
+        struct ev_intel_anchor other;
+        struct ev_intel_anchor *one = any ? &other : found;
 
-        if (!is_for_intel(a) || !read_anchor(a->cert, &one) || !is_same_root(&one.cert, root))
+        if (!is_for_intel(a) || !read_anchor(a->cert, one) || !is_same_root(&one->cert, root))
             continue;
         simulated = simulated || a->simulated;
-        if (!any && !read_anchor(a->cert, found))
-            continue;
         any = true;
     }
     if (!any)

@@ -51,24 +51,43 @@ skip_word(struct bh_span *text, const char *word)
     return true;
 }
 
+/* The lines of a block packed without their ends; its base64 ends with @p ret_pad times '='. 0 when
+ * it is none. */
+static size_t
+pack_lines(struct bh_span *text, uint8_t *packed, size_t *ret_pad)
+{
+    size_t len = 0, pad = 0;
+
+    while (text->len > 0 && text->ptr[0] != '-') {
+        const uint8_t *end = memchr(text->ptr, '\n', text->len);
+        const size_t line = end != NULL ? (size_t)(end - text->ptr) : text->len;
+        const size_t taken = line > 0 && text->ptr[line - 1] == '\r' ? line - 1 : line;
+
+        /* Nothing follows the padding. */
+        if (len > 0 && packed[len - 1] == '=' && taken > 0)
+            return 0;
+        memcpy(packed + len, text->ptr, taken);
+        len += taken;
+        text->ptr += end != NULL ? line + 1 : line;
+        text->len -= end != NULL ? line + 1 : line;
+    }
+    while (pad < len && packed[len - 1 - pad] == '=')
+        pad++;
+    *ret_pad = pad;
+    return len;
+}
+
 /* One block's base64 to DER at @p out; 0 when it is none. Both buffers have as many bytes as the
  * text. */
 static size_t
 decode_block(struct bh_span *text, uint8_t *packed, uint8_t *out)
 {
-    size_t len = 0, pad = 0;
+    size_t pad = 0;
+    const size_t len = pack_lines(text, packed, &pad);
     int decoded;
 
-    for (; text->len > 0 && text->ptr[0] != '-'; text->ptr++, text->len--) {
-        if (text->ptr[0] == '\r' || text->ptr[0] == '\n')
-            continue;
-        if (text->ptr[0] == '=')
-            pad++;
-        else if (pad > 0)
-            return 0;
-        packed[len++] = text->ptr[0];
-    }
-    if (len == 0 || len % 4 != 0 || pad > 2 || !skip_word(text, END))
+    if (len == 0 || len % 4 != 0 || pad > 2 || memchr(packed, '=', len - pad) != NULL ||
+        !skip_word(text, END))
         return 0;
     decoded = EVP_DecodeBlock(out, packed, (int)len);
     return decoded > (int)pad ? (size_t)decoded - pad : 0;
