@@ -111,5 +111,8 @@ void intel_forge_trust(const struct intel_forge *f, struct ev_trust *trust, bool
 /** Sign a text as Intel signs documents, and wrap it: {"name":text,"signature":"..."}; malloc'ed.
  */
 char *intel_forge_document(EVP_PKEY *key, const char *name, const char *text);
+/** For the two files of the forge: the quote alone; certificates in PEM and a tail, malloc'ed. */
+void intel_forge_quote(struct intel_forge *f, struct intel_pieces *p);
+char *intel_forge_pem(X509 *const *certs, size_t len, const char *tail);
 
 #endif
