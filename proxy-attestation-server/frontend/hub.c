@@ -13,10 +13,23 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* What an event is about: a peer's place below. */
+#define WAKE PEERS_MAX
+#define OTHERS (WAKE + 1)
+#define EVENTS_MAX 64       /* the others are told with the next step */
 #define FRAMES_PER_STEP 256 /* of one peer, before the others and the clients get their turn */
+
+static bool
+watch(struct pas_fe_hub *hub, int op, int fd, uint32_t events, uint32_t what)
+{
+    struct epoll_event event = {.events = events, .data.u32 = what};
+
+    return epoll_ctl(hub->epoll, op, fd, &event) == 0;
+}
 
 enum bh_err
 pas_fe_hub_new(struct pas_fe_metrics *metrics, pas_fe_done *done, uint64_t answer_ms,
@@ -26,11 +39,16 @@ pas_fe_hub_new(struct pas_fe_metrics *metrics, pas_fe_done *done, uint64_t answe
 
     if (hub == NULL)
         return bh_fail(diag, BH_ERR_NOMEM, "hub");
-    if ((hub->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) {
-        free(hub);
-        return bh_fail(diag, BH_ERR_IO, "eventfd: %s", strerror(errno));
-    }
+    hub->epoll = epoll_create1(EPOLL_CLOEXEC);
+    hub->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     (void)pthread_mutex_init(&hub->lock, NULL);
+    for (size_t i = 0; i < PAS_FE_OTHERS; i++)
+        hub->others[i] = -1;
+    if (hub->epoll < 0 || hub->wake < 0 || !watch(hub, EPOLL_CTL_ADD, hub->wake, EPOLLIN, WAKE)) {
+        (void)bh_fail(diag, BH_ERR_IO, "epoll: %s", strerror(errno));
+        pas_fe_hub_free(hub);
+        return BH_ERR_IO;
+    }
     hub->metrics = metrics;
     hub->done = done;
     hub->answer_ms = answer_ms;
@@ -48,7 +66,10 @@ pas_fe_hub_free(struct pas_fe_hub *hub)
         return;
     for (size_t i = 0; i < PEERS_MAX; i++)
         bh_ipc_free(hub->peers[i].ipc);
-    (void)close(hub->wake);
+    if (hub->wake >= 0)
+        (void)close(hub->wake);
+    if (hub->epoll >= 0)
+        (void)close(hub->epoll);
     (void)pthread_mutex_destroy(&hub->lock);
     free(hub);
 }
@@ -221,6 +242,8 @@ end_peer(struct pas_fe_hub *hub, struct pas_fe_peer *peer, const char *why, bool
     fail_calls_of(hub, peer, authority);
     if (authority)
         pas_fe_mints_forget(&hub->mints);
+    if (peer->watched != 0)
+        (void)epoll_ctl(hub->epoll, EPOLL_CTL_DEL, bh_ipc_fd(peer->ipc), NULL);
     bh_ipc_free(peer->ipc);
     *peer = (struct pas_fe_peer){0};
     while (hub->peers_top > 0 && hub->peers[hub->peers_top - 1].ipc == NULL)
@@ -388,25 +411,36 @@ flush(struct pas_fe_hub *hub, struct pas_fe_peer *peer)
     (void)pthread_mutex_unlock(&hub->lock);
 }
 
-static size_t
-collect(struct pas_fe_hub *hub, bool *ret_unread)
+/* What is waited for follows what there is to send and whom to hear. False: it cannot. */
+static bool
+watch_all(struct pas_fe_hub *hub, const int others[PAS_FE_OTHERS], bool *ret_unread)
 {
-    struct pollfd *polled = hub->polled;
-    size_t n = 0;
+    bool good = true;
 
     (void)pthread_mutex_lock(&hub->lock);
-    for (size_t i = 0; i < hub->peers_top; i++) {
+    for (uint32_t i = 0; i < hub->peers_top; i++) {
         struct pas_fe_peer *peer = &hub->peers[i];
+        const uint32_t events = EPOLLIN | (peer->more ? EPOLLOUT : 0);
+
         if (peer->ipc == NULL)
             continue;
-        polled[n].fd = bh_ipc_fd(peer->ipc);
-        polled[n].events = (short)(POLLIN | (peer->more ? POLLOUT : 0));
-        polled[n].revents = 0;
         *ret_unread = *ret_unread || peer->unread;
-        hub->stepped[n++] = peer;
+        if (peer->watched == events)
+            continue;
+        good = good && watch(hub, peer->watched == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD,
+                           bh_ipc_fd(peer->ipc), events, i);
+        peer->watched = events;
     }
     (void)pthread_mutex_unlock(&hub->lock);
-    return n;
+    for (uint32_t i = 0; i < PAS_FE_OTHERS; i++) {
+        if (hub->others[i] == others[i])
+            continue;
+        if (hub->others[i] >= 0)
+            (void)epoll_ctl(hub->epoll, EPOLL_CTL_DEL, hub->others[i], NULL);
+        hub->others[i] = others[i];
+        good = good && (others[i] < 0 || watch(hub, EPOLL_CTL_ADD, others[i], EPOLLIN, OTHERS + i));
+    }
+    return good;
 }
 
 static bool
@@ -420,36 +454,52 @@ is_broken(struct pas_fe_hub *hub, const struct pas_fe_peer *peer)
     return broken;
 }
 
+/* Something came for, or room is there at, the peer. */
+static void
+serve(struct pas_fe_hub *hub, struct pas_fe_peer *peer, uint32_t events)
+{
+    if (peer->ipc == NULL) /* ended since */
+        return;
+    if ((events & EPOLLOUT) != 0)
+        flush(hub, peer);
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+        bh_ipc_polled(peer->ipc);
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 || peer->unread)
+        receive(hub, peer);
+}
+
 enum bh_err
 pas_fe_hub_step(struct pas_fe_hub *hub, const int others[PAS_FE_OTHERS], int timeout_ms,
     bool ret_readable[PAS_FE_OTHERS])
 {
-    struct pollfd *polled = hub->polled;
-    struct pas_fe_peer **peers = hub->stepped;
+    struct epoll_event events[EVENTS_MAX];
     bool unread = false;
-    const size_t n = collect(hub, &unread);
     uint64_t count;
+    int n;
 
-    polled[n] = (struct pollfd){.fd = hub->wake, .events = POLLIN};
-    for (size_t i = 0; i < PAS_FE_OTHERS; i++) {
-        polled[n + 1 + i] = (struct pollfd){.fd = others[i], .events = POLLIN};
-        ret_readable[i] = false;
-    }
-    if (poll(polled, (nfds_t)(n + 1 + PAS_FE_OTHERS), unread ? 0 : timeout_ms) < 0)
-        return errno == EINTR ? BH_OK : BH_ERR_IO;
-    if (polled[n].revents != 0 && read(hub->wake, &count, sizeof(count)) < 0 && errno != EAGAIN)
-        return BH_ERR_IO;
-    for (size_t i = 0; i < n; i++) {
-        if ((polled[i].revents & POLLOUT) != 0)
-            flush(hub, peers[i]);
-        if ((polled[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
-            bh_ipc_polled(peers[i]->ipc);
-        if ((polled[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0 || peers[i]->unread)
-            receive(hub, peers[i]);
-        if (peers[i]->ipc != NULL && is_broken(hub, peers[i]))
-            end_peer(hub, peers[i], "it does not answer", peers[i]->hangs);
-    }
     for (size_t i = 0; i < PAS_FE_OTHERS; i++)
-        ret_readable[i] = polled[n + 1 + i].revents != 0;
+        ret_readable[i] = false;
+    if (!watch_all(hub, others, &unread))
+        return BH_ERR_IO;
+    if ((n = epoll_wait(hub->epoll, events, EVENTS_MAX, unread ? 0 : timeout_ms)) < 0)
+        return errno == EINTR ? BH_OK : BH_ERR_IO;
+    for (int i = 0; i < n; i++) {
+        const uint32_t what = events[i].data.u32;
+
+        if (what >= OTHERS)
+            ret_readable[what - OTHERS] = true;
+        else if (what < WAKE)
+            serve(hub, &hub->peers[what], events[i].events);
+        else if (read(hub->wake, &count, sizeof(count)) < 0 && errno != EAGAIN)
+            return BH_ERR_IO;
+    }
+    for (size_t i = 0; i < hub->peers_top; i++) {
+        struct pas_fe_peer *peer = &hub->peers[i];
+
+        if (unread && peer->unread)
+            serve(hub, peer, 0);
+        if (peer->ipc != NULL && is_broken(hub, peer))
+            end_peer(hub, peer, "it does not answer", peer->hangs);
+    }
     return BH_OK;
 }

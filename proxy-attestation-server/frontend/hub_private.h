@@ -6,7 +6,6 @@
 #include "hub.h"
 #include "mints.h"
 
-#include <poll.h>
 #include <pthread.h>
 
 #define PEERS_MAX 520 /* 256 verifiers, their successors, and the authority */
@@ -15,11 +14,12 @@
 struct pas_fe_peer {
     struct bh_ipc *ipc; /* NULL: a free place. Received on without the lock: see hub.c */
     uint64_t id;
-    bool draining; /* gets nothing new */
-    bool broken;   /* sending failed: its end will be seen by the receiver */
-    bool hangs;    /* broken, because it holds a request for far too long */
-    bool unread;   /* a whole frame may wait in the channel's buffer, where poll() sees none */
-    bool more;     /* output waits for the socket */
+    bool draining;    /* gets nothing new */
+    bool broken;      /* sending failed: its end will be seen by the receiver */
+    bool hangs;       /* broken, because it holds a request for far too long */
+    bool unread;      /* a whole frame may wait in the channel's buffer, where poll() sees none */
+    bool more;        /* output waits for the socket */
+    uint32_t watched; /* for which events; 0: not yet */
     unsigned held_len;
     struct {
         uint64_t id;
@@ -35,11 +35,11 @@ struct pas_fe_hub {
     struct pas_fe_metrics *metrics;
     pas_fe_done *done;
     uint64_t answer_ms;
-    int wake;         /* eventfd: output waits, or a peer is broken */
-    size_t peers_top; /* no peer at or above it */
+    int epoll;                 /* of the one thread that steps */
+    int others[PAS_FE_OTHERS]; /* in it */
+    int wake;                  /* eventfd: output waits, or a peer is broken */
+    size_t peers_top;          /* no peer at or above it */
     struct pas_fe_peer peers[PEERS_MAX];
-    struct pollfd polled[PEERS_MAX + 1 + PAS_FE_OTHERS]; /* of the one thread that steps */
-    struct pas_fe_peer *stepped[PEERS_MAX];
     struct pas_fe_mints mints;
     size_t cut_len;
     uint64_t cut[PEERS_MAX];   /* whose channel was closed for what they did; for the parent */
