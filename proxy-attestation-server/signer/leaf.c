@@ -67,15 +67,15 @@ check_workload(struct bh_span workload, struct bh_diag *diag)
 {
     char found[80];
 
+    if (bh_is_workload(workload) && (workload.len < 9 || memcmp(workload.ptr, "beachhead", 9) != 0))
+        return BH_OK;
     (void)snprintf(found, sizeof(found), "%.*s", (int)(workload.len < 64 ? workload.len : 64),
         workload.ptr != NULL ? (const char *)workload.ptr : "");
     if (!bh_is_workload(workload))
         return refuse(diag, "certificate.workload", "[a-z0-9][a-z0-9._-]{0,62}", found,
             "it is no workload name");
-    if (workload.len >= 9 && memcmp(workload.ptr, "beachhead", 9) == 0)
-        return refuse(diag, "certificate.workload", "a name that does not begin with beachhead",
-            found, "such names are reserved for Beachhead's own services");
-    return BH_OK;
+    return refuse(diag, "certificate.workload", "a name that does not begin with beachhead", found,
+        "such names are reserved for Beachhead's own services");
 }
 
 static enum bh_err
@@ -119,6 +119,10 @@ check_validity(const struct pas_issuer *issuer, const struct pas_certificate *r,
 {
     char a[BH_TIME_MAX], b[BH_TIME_MAX], expected[BH_VALUE_MAX], found[BH_VALUE_MAX];
 
+    if (r->not_before < r->not_after && r->not_before >= issuer->not_before &&
+        r->not_after <= issuer->not_after && r->not_before <= now + issuer->clock_skew &&
+        r->not_after > now && r->not_after - r->not_before <= issuer->lifetime_max)
+        return BH_OK;
     (void)snprintf(found, sizeof(found), "%s to %s", bh_time_text(r->not_before, a),
         bh_time_text(r->not_after, b));
     if (r->not_before >= r->not_after)
@@ -135,14 +139,10 @@ check_validity(const struct pas_issuer *issuer, const struct pas_certificate *r,
         return refuse(diag, "certificate.validity", expected, found,
             "certificates are made for the present, not for another time");
     }
-    if (r->not_after - r->not_before > issuer->lifetime_max) {
-        (void)snprintf(
-            expected, sizeof(expected), "at most %lld s", (long long)issuer->lifetime_max);
-        (void)snprintf(found, sizeof(found), "%lld s", (long long)(r->not_after - r->not_before));
-        return refuse(diag, "certificate.lifetime", expected, found,
-            "it is longer than certificate_lifetime_max and the clock skew");
-    }
-    return BH_OK;
+    (void)snprintf(expected, sizeof(expected), "at most %lld s", (long long)issuer->lifetime_max);
+    (void)snprintf(found, sizeof(found), "%lld s", (long long)(r->not_after - r->not_before));
+    return refuse(diag, "certificate.lifetime", expected, found,
+        "it is longer than certificate_lifetime_max and the clock skew");
 }
 
 static enum bh_err
@@ -167,11 +167,12 @@ check_ear(const struct pas_issuer *issuer, const struct pas_certificate *r,
     if (!bh_span_equal(bh_span(ear->spki, ear->spki_len), r->spki))
         return refuse(diag, "ear.key", "the certificate's key", "another key",
             "the attestation result speaks of another key (cnf)");
-    (void)snprintf(
-        expected, sizeof(expected), "%.*s", (int)r->workload.len, (const char *)r->workload.ptr);
-    if (strcmp(ear->workload, expected) != 0)
+    if (!bh_span_is(r->workload, ear->workload)) {
+        (void)snprintf(expected, sizeof(expected), "%.*s", (int)r->workload.len,
+            (const char *)r->workload.ptr);
         return refuse(diag, "ear.workload", expected, ear->workload,
             "the attestation result speaks of another workload");
+    }
     if (ear->iat < r->not_before || ear->iat > r->not_after || ear->exp <= ear->iat ||
         ear->exp > r->not_after)
         return refuse(diag, "ear.validity", "issued and expiring within the certificate's life",
