@@ -22,6 +22,8 @@
 #define BH_LOOKUP_KEY_MAX 64                 /* key of a lookup */
 #define BH_LOOKUP_VALUE_MAX (64 * 1024)
 #define BH_COLLATERAL_MAX BH_LOOKUP_VALUE_MAX /* one file of collateral */
+#define BH_COLLATERAL_FILES_MAX 4096          /* files of collateral of one server */
+#define BH_COLLATERAL_TOTAL_MAX (64 * 1024 * 1024)
 
 #define BH_CHALLENGE_LEN 62 /* see challenge.h of the authority: opaque to everybody else */
 #define BH_BINDING_LEN 64

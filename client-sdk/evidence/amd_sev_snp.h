@@ -59,6 +59,9 @@ struct ev_snp_tcb {
 };
 /** Take 8 bytes of a report apart by the product's layout; without a product, by Milan's. */
 struct ev_snp_tcb ev_snp_tcb_read(struct bh_span raw, enum ev_snp_product product);
+/** The reverse. */
+void ev_snp_tcb_write(
+    const struct ev_snp_tcb *tcb, enum ev_snp_product product, uint8_t out[EV_SNP_TCB_LEN]);
 
 /* Bits of POLICY (56860, table GUEST_POLICY). */
 #define EV_SNP_POLICY_SMT (UINT64_C(1) << 16)

@@ -200,6 +200,12 @@ try_ask(struct search *s, const struct ev_cert *ask)
             try_anchor(s, s->trust->anchors[i].cert);
 }
 
+static bool
+says_simulated(struct bh_span name)
+{
+    return memmem(name.ptr, name.len, SIMULATED_MARK, sizeof(SIMULATED_MARK) - 1) != NULL;
+}
+
 static enum bh_err
 no_path(const struct search *s, struct ev_report *report)
 {
@@ -207,8 +213,7 @@ no_path(const struct search *s, struct ev_report *report)
     char found[BH_VALUE_MAX];
 
     /* Only the name of the refusal depends on what the certificate says of its issuer. */
-    if (s->fault == NULL && !s->trust->allow_simulated &&
-        memmem(issuer.ptr, issuer.len, SIMULATED_MARK, sizeof(SIMULATED_MARK) - 1) != NULL)
+    if (s->fault == NULL && !s->trust->allow_simulated && says_simulated(issuer))
         return ev_refuse(report, BH_ERR_SIMULATED, CHAIN, "simulated", "genuine evidence",
             "a certificate of an issuer that says SIMULATED",
             "simulated devices enrol only on a server that was made with --allow-simulated");
@@ -361,8 +366,10 @@ ev_snp_check_crl(const struct ev_snp *n, const struct ev_snp_path *path,
     char key[32];
     enum bh_err e = BH_ERR_COLLATERAL_MISSING;
 
-    (void)snprintf(key, sizeof(key), "%s/%s", ev_snp_product_name(n->endorser.product),
-        n->endorser.vlek ? "vlek" : "vcek");
+    /* Lists of a genuine ARK and of a simulated one may lie side by side. */
+    (void)snprintf(key, sizeof(key), "%s%s/%s",
+        says_simulated(path->ark.subject) ? "SIMULATED " : "",
+        ev_snp_product_name(n->endorser.product), n->endorser.vlek ? "vlek" : "vcek");
     if (trust->collateral != NULL)
         e = trust->collateral(trust->collateral_arg, "crl.der", bh_span_str(key), &der, &diag);
     if (e == BH_OK)

@@ -59,6 +59,18 @@ ev_snp_tcb_read(struct bh_span raw, enum ev_snp_product product)
     return tcb;
 }
 
+void
+ev_snp_tcb_write(
+    const struct ev_snp_tcb *tcb, enum ev_snp_product product, uint8_t out[EV_SNP_TCB_LEN])
+{
+    const uint8_t *at = tcb_layout(product);
+
+    memset(out, 0, EV_SNP_TCB_LEN);
+    for (size_t i = 0; i < EV_SNP_SPL_COUNT; i++)
+        if (ev_snp_has_spl(product, i))
+            out[at[i]] = tcb->spl[i];
+}
+
 static bool
 tcb_reserved_is_zero(struct bh_span raw, enum ev_snp_product product)
 {

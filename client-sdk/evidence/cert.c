@@ -216,6 +216,17 @@ read_name(struct bh_span content, struct bh_span *ret_common_name)
     return bh_reader_end(&names) == BH_OK;
 }
 
+struct bh_span
+ev_cert_common_name(struct bh_span name)
+{
+    struct bh_span cn = bh_span_none(), content;
+    struct bh_reader r;
+
+    bh_reader_init(&r, name);
+    content = bh_reader_der(&r, TAG_SEQUENCE, NULL);
+    return bh_reader_end(&r) == BH_OK && read_name(content, &cn) ? cn : bh_span_none();
+}
+
 static bool
 read_version(struct bh_reader *tbs)
 {

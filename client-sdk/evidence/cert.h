@@ -48,6 +48,9 @@ BH_MUST_USE enum bh_err ev_cert_read(
 /** The value of the extension whose OID has this content; empty when the certificate has none. */
 struct bh_span ev_cert_extension(const struct ev_cert *cert, struct bh_span oid);
 
+/** The last commonName of a Name (with its head); empty when it has none or is not well-formed. */
+struct bh_span ev_cert_common_name(struct bh_span name);
+
 /** A UTCTime or GeneralizedTime in the one form each that RFC 5280, 4.1.2.5 allows; spoils @p from
  * when it is another. */
 int64_t ev_cert_time(struct bh_reader *from);

@@ -237,6 +237,12 @@ enum bh_err ev_intel_collateral(
     struct ev_intel_trial *t, enum ev_intel_kind kind, struct bh_span *ret_bytes);
 /** TCB info and QE identity: signatures, dates, identities; then the evaluation. */
 enum bh_err ev_intel_check_collateral(struct ev_intel_trial *t);
+/**
+ * Find in a body of the PCS API, {"<name>": {...}, "signature": "hex"}, the bytes of the object as
+ * they were signed, and the characters of the signature; false for anything else.
+ */
+bool ev_intel_body_split(
+    struct bh_span body, const char *name, struct bh_span *ret_object, struct bh_span *ret_hex);
 /** What to do about a missing revocation list: the URL to fetch. */
 void ev_intel_crl_url(const struct ev_intel *q, char out[BH_TEXT_MAX]);
 /** An RFC 3339 time or a hex member of exactly @p len bytes of a document. */

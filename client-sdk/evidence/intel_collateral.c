@@ -185,9 +185,9 @@ take_object(struct bh_span *text, struct bh_span *ret_object)
 }
 
 /* {"<name>": object, "signature": string} in either order, and nothing else. */
-static bool
-split_body(struct bh_span text, const char *name, struct bh_span *ret_object,
-    struct bh_span *ret_signature)
+bool
+ev_intel_body_split(
+    struct bh_span text, const char *name, struct bh_span *ret_object, struct bh_span *ret_hex)
 {
     bool object = false, signature = false;
     struct bh_span key;
@@ -200,7 +200,7 @@ split_body(struct bh_span text, const char *name, struct bh_span *ret_object,
         if (bh_span_is(key, name) && !object)
             object = take_object(&text, ret_object);
         else if (bh_span_is(key, "signature") && !signature)
-            signature = take_string(&text, ret_signature);
+            signature = take_string(&text, ret_hex);
         else
             return false;
     } while (skip_char(&text, ','));
@@ -283,7 +283,7 @@ read_document(struct ev_intel_trial *t, struct document *d, struct bh_span body,
     size_t len = 0;
     enum bh_err e;
 
-    if (!split_body(body, d->member, &object, &hex) ||
+    if (!ev_intel_body_split(body, d->member, &object, &hex) ||
         bh_unhex(hex, raw, sizeof(raw), &len) != BH_OK || len != sizeof(raw))
         return refuse(t, d->kind, "one object and its signature of 64 bytes in hex, in JSON",
             "something else");
