@@ -119,8 +119,8 @@ void pas_reload_ended(struct pas_server *s);
 
 /* ---- snapshot.c, listen.c, notify.c ---- */
 
-/** server.json as it was read at start, policy/, trust/, endorsed/ in a sealed memfd. Failures name
- * the file. */
+/** server.json as it was read at start, policy/, trust/, endorsed/, collateral/ in a sealed memfd.
+ * Failures name the file. */
 BH_MUST_USE enum bh_err pas_snapshot_make(
     const struct pas_server *s, int *ret_fd, struct bh_diag *diag);
 /** Read tls/server.crt and tls/server.key. */

@@ -74,6 +74,13 @@ free_names(char **names, size_t len)
     free(names);
 }
 
+/* Collateral of every form (evidence/collateral.h); "" stands for these in list(). */
+static bool
+is_collateral(const char *name)
+{
+    return ends_in(name, ".der") || ends_in(name, ".json") || ends_in(name, ".pem");
+}
+
 /* The names in a folder that end in @p suffix, sorted; a folder that is not there is empty. */
 static enum bh_err
 list(const char *dir, const char *suffix, char ***ret_names, size_t *ret_len, struct bh_diag *diag)
@@ -87,7 +94,7 @@ list(const char *dir, const char *suffix, char ***ret_names, size_t *ret_len, st
     if (d == NULL && errno != ENOENT)
         return bh_fail(diag, BH_ERR_IO, "%s: %s", dir, strerror(errno));
     while (d != NULL && e == BH_OK && (entry = readdir(d)) != NULL) {
-        if (!ends_in(entry->d_name, suffix))
+        if (suffix[0] != '\0' ? !ends_in(entry->d_name, suffix) : !is_collateral(entry->d_name))
             continue;
         if (len == FILES_MAX) {
             e = bh_fail(diag, BH_ERR_TOO_LARGE, "%s: more than %d files", dir, FILES_MAX);
@@ -114,14 +121,45 @@ list(const char *dir, const char *suffix, char ***ret_names, size_t *ret_len, st
     return BH_OK;
 }
 
+static size_t
+file_max(enum pas_snapshot_kind kind)
+{
+    switch (kind) {
+    case PAS_SNAPSHOT_ENDORSED:
+        return PAS_SNAPSHOT_FILE_MAX;
+    case PAS_SNAPSHOT_COLLATERAL:
+        return BH_COLLATERAL_MAX;
+    default:
+        return BH_POLICY_MAX;
+    }
+}
+
+/* Collateral is bounded as a whole, too, before it is in memory. */
+static enum bh_err
+check_total(enum pas_snapshot_kind kind, size_t files, size_t total, struct bh_diag *diag)
+{
+    enum bh_err e = BH_OK;
+
+    if (kind != PAS_SNAPSHOT_COLLATERAL)
+        return BH_OK;
+    if (files > BH_COLLATERAL_FILES_MAX)
+        e = bh_refuse(diag, BH_ERR_TOO_LARGE, "collateral.files", "at most 4096 files", NULL,
+            "collateral/ holds %zu files", files);
+    else if (total > BH_COLLATERAL_TOTAL_MAX)
+        e = bh_refuse(diag, BH_ERR_TOO_LARGE, "collateral.total", "at most 64 MiB", "more",
+            "collateral/ holds too much");
+    if (e != BH_OK)
+        bh_hint(diag, "remove what has expired and what is of machines that are gone");
+    return e;
+}
+
 static enum bh_err
 put_folder(int fd, const char *dir, const char *folder, const char *suffix,
     enum pas_snapshot_kind kind, struct bh_diag *diag)
 {
-    const size_t max = kind == PAS_SNAPSHOT_ENDORSED ? PAS_SNAPSHOT_FILE_MAX : BH_POLICY_MAX;
     char path[PAS_DIR_MAX], file[PAS_DIR_MAX];
     char **names = NULL;
-    size_t len = 0, bytes_len;
+    size_t len = 0, total = 0, bytes_len;
     uint8_t *bytes;
     enum bh_err e;
 
@@ -129,14 +167,19 @@ put_folder(int fd, const char *dir, const char *folder, const char *suffix,
         return bh_fail(diag, e, "%s/%s: the name is too long", dir, folder);
     if ((e = list(path, suffix, &names, &len, diag)) != BH_OK)
         return e;
+    e = check_total(kind, len, 0, diag);
     for (size_t i = 0; i < len && e == BH_OK; i++) {
         if ((e = bh_path_join(file, sizeof(file), path, names[i])) != BH_OK) {
             (void)bh_fail(diag, e, "%s/%s: the name is too long", path, names[i]);
             break;
         }
         bytes = NULL;
-        if ((e = bh_file_read(file, max, &bytes, &bytes_len, diag)) == BH_OK)
+        if ((e = bh_file_read(file, file_max(kind), &bytes, &bytes_len, diag)) != BH_OK) {
+            if (kind == PAS_SNAPSHOT_COLLATERAL && e == BH_ERR_TOO_LARGE)
+                bh_name_check(diag, "collateral.size");
+        } else if ((e = check_total(kind, len, total += bytes_len, diag)) == BH_OK) {
             e = put_record(fd, kind, names[i], bh_span(bytes, bytes_len), diag);
+        }
         free(bytes);
     }
     free_names(names, len);
@@ -157,7 +200,8 @@ pas_snapshot_make(const struct pas_server *s, int *ret_fd, struct bh_diag *diag)
         (e = put_folder(fd, s->dir, "trust", ".pem", PAS_SNAPSHOT_ANCHOR, diag)) != BH_OK ||
         (e = put_folder(fd, s->dir, "trust/simulated", ".pem", PAS_SNAPSHOT_SIMULATED, diag)) !=
             BH_OK ||
-        (e = put_folder(fd, s->dir, "endorsed", ".json", PAS_SNAPSHOT_ENDORSED, diag)) != BH_OK)
+        (e = put_folder(fd, s->dir, "endorsed", ".json", PAS_SNAPSHOT_ENDORSED, diag)) != BH_OK ||
+        (e = put_folder(fd, s->dir, "collateral", "", PAS_SNAPSHOT_COLLATERAL, diag)) != BH_OK)
         goto out;
     if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0) {
         e = bh_fail(diag, BH_ERR_IO, "seal the snapshot: %s", strerror(errno));

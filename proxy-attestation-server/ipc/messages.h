@@ -195,6 +195,8 @@ enum pas_snapshot_kind {
     PAS_SNAPSHOT_SIMULATED = 4, /* a file of trust/simulated/ */
     PAS_SNAPSHOT_ENDORSED =
         5, /* a .json file of endorsed/: the authority imports all or none; verifiers skip it */
+    PAS_SNAPSHOT_COLLATERAL = 6, /* a file of collateral/: verifiers read it; the authority, which
+                                    parses no evidence, skips it */
 };
 struct pas_snapshot_record {
     uint8_t kind;

@@ -26,7 +26,7 @@ pas_snapshot_next(struct bh_reader *r, struct pas_snapshot_record *ret_record)
     record.kind = bh_reader_u8(r);
     record.name = bh_reader_vec16(r, 1, 255);
     record.bytes = bh_reader_vec32(r, 0, PAS_SNAPSHOT_FILE_MAX);
-    if (record.kind < PAS_SNAPSHOT_CONFIG || record.kind > PAS_SNAPSHOT_ENDORSED)
+    if (record.kind < PAS_SNAPSHOT_CONFIG || record.kind > PAS_SNAPSHOT_COLLATERAL)
         bh_reader_spoil(r);
     if (!bh_reader_ok(r))
         return false;

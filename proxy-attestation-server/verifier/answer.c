@@ -104,14 +104,27 @@ pas_record(struct pas_verifier *v, const struct pas_slot *slot, const struct bh_
         lose_authority(v);
 }
 
+/* What is to be fetched, the platform says; where it goes, the server. */
+static void
+say_where(struct bh_diag *diag)
+{
+    const size_t len = strlen(diag->hint);
+
+    if (diag->err == BH_ERR_COLLATERAL_MISSING && len > 0)
+        (void)snprintf(diag->hint + len, sizeof(diag->hint) - len,
+            "; the server's collateral/ takes it: `beachhead collateral import`, then SIGHUP");
+}
+
 void
 pas_refuse(struct pas_verifier *v, struct pas_slot *slot, const struct bh_diag *diag)
 {
+    struct bh_diag told = *diag;
     char id[17], *text = NULL;
     json_t *problem;
 
+    say_where(&told);
     request_id(slot, id);
-    if ((problem = bh_json_problem(diag, id)) != NULL)
+    if ((problem = bh_json_problem(&told, id)) != NULL)
         text = bh_json_text(problem, false);
     if (text != NULL)
         send_answer(v, slot->id, bh_err_status(diag->err), "application/problem+json", text);

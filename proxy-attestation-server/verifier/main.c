@@ -149,7 +149,10 @@ take_snapshot(struct pas_verifier *v, const struct bh_ipc_msg *msg, struct bh_di
         return bh_fail(diag, BH_ERR_MALFORMED, "SNAPSHOT without a descriptor, or a second one");
     if ((e = pas_snapshot_map(msg->fd, &bytes, diag)) == BH_OK)
         e = pas_ground_read(bytes, &v->child.config, &v->ground, diag);
-    pas_snapshot_unmap(bytes);
+    if (pas_ground_borrows(&v->ground))
+        v->ground.mapped = bytes; /* shared by all who judge by it: no copy of their own */
+    else
+        pas_snapshot_unmap(bytes);
     v->ground.generation = msg->id;
     v->ground.trust.lookup = pas_lookup_endorsement;
     v->ground.trust.lookup_arg = v;

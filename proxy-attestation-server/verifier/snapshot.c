@@ -167,6 +167,29 @@ add_anchors(struct pas_ground *g, const char *file, struct bh_span pem, bool sim
     return BH_OK;
 }
 
+/* ---- collateral ---- */
+
+static enum bh_err
+add_collateral(struct pas_ground *g, const char *file, struct bh_span bytes, struct bh_diag *diag)
+{
+    struct bh_diag inner = {0};
+    enum bh_err e;
+
+    if ((e = ev_collateral_set_add(g->collateral, bytes, file, NULL, &inner)) == BH_OK)
+        return BH_OK;
+    (void)bh_refuse(
+        diag, e, inner.check, inner.expected, inner.found, "collateral/%s: %s", file, inner.detail);
+    if (inner.hint[0] != '\0')
+        bh_hint(diag, "%s", inner.hint);
+    return e;
+}
+
+bool
+pas_ground_borrows(const struct pas_ground *g)
+{
+    return g->collateral != NULL && ev_collateral_set_len(g->collateral) > 0;
+}
+
 /* ---- all of it ---- */
 
 static enum bh_err
@@ -183,6 +206,8 @@ add_record(struct pas_ground *g, const struct pas_snapshot_record *record,
     case PAS_SNAPSHOT_ANCHOR:
     case PAS_SNAPSHOT_SIMULATED:
         return add_anchors(g, file, record->bytes, record->kind == PAS_SNAPSHOT_SIMULATED, diag);
+    case PAS_SNAPSHOT_COLLATERAL:
+        return add_collateral(g, file, record->bytes, diag);
     default:
         return BH_OK;
     }
@@ -197,6 +222,8 @@ pas_ground_read(struct bh_span bytes, const struct pas_config *config, struct pa
     enum bh_err e;
 
     memset(g, 0, sizeof(*g));
+    if ((g->collateral = ev_collateral_set_new()) == NULL)
+        return bh_fail(diag, BH_ERR_NOMEM, "collateral");
     bh_reader_init(&r, bytes);
     while (pas_snapshot_next(&r, &record))
         if ((e = add_record(g, &record, config, diag)) != BH_OK)
@@ -208,6 +235,8 @@ pas_ground_read(struct bh_span bytes, const struct pas_config *config, struct pa
     g->trust.max_age = config->evidence_max_age;
     g->trust.skew = config->clock_skew;
     g->trust.allow_simulated = config->allow_simulated;
+    g->trust.collateral = ev_collateral_set_find;
+    g->trust.collateral_arg = g->collateral;
     if ((g->trust.cache = ev_chain_cache_new(CACHED_CHAINS)) == NULL)
         return bh_fail(diag, BH_ERR_NOMEM, "chain cache");
     return BH_OK;
@@ -222,5 +251,7 @@ pas_ground_clear(struct pas_ground *g)
     for (size_t i = 0; i < g->certs_len; i++)
         X509_free(g->certs[i]);
     ev_chain_cache_free(g->trust.cache);
+    ev_collateral_set_free(g->collateral);
+    pas_snapshot_unmap(g->mapped);
     memset(g, 0, sizeof(*g));
 }

@@ -6,6 +6,7 @@
 #ifndef PAS_VERIFIER_H
 #define PAS_VERIFIER_H
 
+#include "evidence/collateral.h"
 #include "evidence/policy.h"
 #include "ipc/child.h"
 
@@ -18,9 +19,11 @@
 
 /* ---- snapshot.c ---- */
 
-/** What a snapshot says: policies sorted by workload, anchors. Immutable once read. */
+/** What a snapshot says: policies sorted by workload, anchors, collateral. Immutable once read. */
 struct pas_ground {
     uint64_t generation;
+    struct bh_span mapped; /* the snapshot itself, where collateral borrows from it */
+    struct ev_collateral_set *collateral;
     size_t policies_len;
     struct ev_policy **policies;
     size_t certs_len;
@@ -30,12 +33,14 @@ struct pas_ground {
 /**
  * Read a snapshot's bytes. Refuses, with the file in diag->check: a policy that does not parse, two
  * policies for one workload, a reserved workload, an anchor of no platform, a published key, a
- * simulated root that does not stand under trust/simulated/. pas_ground_clear() frees, also after a
- * failure.
+ * simulated root that does not stand under trust/simulated/, a file of collateral that is none, or
+ * too much of it. @p bytes must outlive the ground where pas_ground_borrows() says so.
+ * pas_ground_clear() frees, also after a failure.
  */
 BH_MUST_USE enum bh_err pas_ground_read(struct bh_span bytes, const struct pas_config *config,
     struct pas_ground *ret_ground, struct bh_diag *diag);
 void pas_ground_clear(struct pas_ground *ground);
+bool pas_ground_borrows(const struct pas_ground *ground);
 /** The policy of a workload; NULL when there is none. */
 const struct ev_policy *pas_ground_policy(const struct pas_ground *ground, const char *workload);
 

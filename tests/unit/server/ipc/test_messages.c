@@ -515,8 +515,8 @@ Test(messages, snapshot)
     const struct pas_snapshot_record a = {
         PAS_SNAPSHOT_CONFIG, bh_span_str("server.json"), bh_span_str("{}")};
     const struct pas_snapshot_record b = {
-        PAS_SNAPSHOT_ENDORSED, bh_span_str("x.json"), bh_span_none()};
-    const struct pas_snapshot_record bad = {6, bh_span_str("x"), bh_span_none()};
+        PAS_SNAPSHOT_COLLATERAL, bh_span_str("x.json"), bh_span_none()};
+    const struct pas_snapshot_record bad = {7, bh_span_str("x"), bh_span_none()};
     struct bh_writer w = begin();
     struct bh_span bytes;
     enum bh_err e;

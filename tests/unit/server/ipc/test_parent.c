@@ -82,6 +82,9 @@ Test(parent, a_snapshot_holds_the_files_in_order)
         {PAS_SNAPSHOT_ANCHOR, "psa.pem", "anchor"},
         {PAS_SNAPSHOT_SIMULATED, "psa.pem", "simulated"},
         {PAS_SNAPSHOT_ENDORSED, "e.json", "endorsed"},
+        {PAS_SNAPSHOT_COLLATERAL, "crl.der", "list"},
+        {PAS_SNAPSHOT_COLLATERAL, "tcb_info.json", "info"},
+        {PAS_SNAPSHOT_COLLATERAL, "x.pem", "chain"},
     };
     struct pas_snapshot_record record;
     struct bh_span bytes;
@@ -94,6 +97,7 @@ Test(parent, a_snapshot_holds_the_files_in_order)
     folder("trust");
     folder("trust/simulated");
     folder("endorsed");
+    folder("collateral");
     put("policy/b.json", "");
     put("policy/a.json", "second");
     put("policy/A.json", "first");
@@ -103,6 +107,11 @@ Test(parent, a_snapshot_holds_the_files_in_order)
     put("trust/psa.crt", "x");
     put("trust/simulated/psa.pem", "simulated");
     put("endorsed/e.json", "endorsed");
+    put("collateral/x.pem", "chain");
+    put("collateral/crl.der", "list");
+    put("collateral/tcb_info.json", "info");
+    put("collateral/.crl.der", "x");
+    put("collateral/crl.der.Xa3f9k", "half");
     cr_assert_eq(pas_snapshot_make(&s, &fd, &diag), BH_OK, "%s", diag.detail);
     cr_assert_lt(write(fd, "x", 1), 0, "it is not sealed");
     cr_assert_eq(pas_snapshot_map(fd, &bytes, &diag), BH_OK, "%s", diag.detail);
@@ -143,6 +152,69 @@ Test(parent, a_file_that_cannot_be_read_is_named)
     cr_assert_eq(pas_snapshot_make(&s, &fd, &diag), BH_ERR_IO);
     cr_assert_not_null(strstr(diag.detail, "gone.json"), "%s", diag.detail);
     cr_assert_eq(fd, -1);
+}
+
+/* Hard links of one file: the whole is bounded, not only each. */
+static void
+links(const char *of, size_t count)
+{
+    char from[PAS_DIR_MAX], to[PAS_DIR_MAX], name[64];
+
+    cr_assert_eq(bh_path_join(from, sizeof(from), s.dir, of), BH_OK);
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(name, sizeof(name), "collateral/%zu.json", i);
+        cr_assert_eq(bh_path_join(to, sizeof(to), s.dir, name), BH_OK);
+        cr_assert_eq(link(from, to), 0);
+    }
+}
+
+static void
+is_too_much(const char *check)
+{
+    struct bh_diag diag = {0};
+    int fd = -1;
+
+    cr_assert_eq(pas_snapshot_make(&s, &fd, &diag), BH_ERR_TOO_LARGE, "%s", check);
+    cr_assert_str_eq(diag.check, check, "%s", diag.detail);
+    cr_assert_gt(strlen(diag.hint), 0);
+    cr_assert_eq(fd, -1);
+}
+
+Test(parent, files_of_collateral_are_counted)
+{
+    folder("collateral");
+    put("small", "{}");
+    links("small", BH_COLLATERAL_FILES_MAX + 1);
+    is_too_much("collateral.files");
+}
+
+Test(parent, collateral_is_bounded)
+{
+    char *text = malloc(BH_COLLATERAL_MAX + 2);
+
+    memset(text, 'x', BH_COLLATERAL_MAX + 1);
+    text[BH_COLLATERAL_MAX] = '\0';
+    folder("collateral");
+    put("big", text);
+    links("big", BH_COLLATERAL_TOTAL_MAX / BH_COLLATERAL_MAX + 1);
+    is_too_much("collateral.total");
+    free(text);
+}
+
+Test(parent, a_file_of_collateral_is_bounded)
+{
+    char *text = malloc(BH_COLLATERAL_MAX + 2);
+    struct bh_diag diag = {0};
+    int fd = -1;
+
+    memset(text, 'x', BH_COLLATERAL_MAX + 1);
+    text[BH_COLLATERAL_MAX + 1] = '\0';
+    folder("collateral");
+    put("collateral/x.json", text);
+    cr_assert_eq(pas_snapshot_make(&s, &fd, &diag), BH_ERR_TOO_LARGE);
+    cr_assert_str_eq(diag.check, "collateral.size");
+    cr_assert_not_null(strstr(diag.detail, "x.json"), "%s", diag.detail);
+    free(text);
 }
 
 Test(parent, tls_files_are_needed)

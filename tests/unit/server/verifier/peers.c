@@ -38,6 +38,7 @@ bench_folder(struct bench *b, struct agent_device *devices[3])
     make_dir(b->dir, "endorsed");
     make_dir(b->dir, "trust");
     make_dir(b->dir, "trust/simulated");
+    make_dir(b->dir, "collateral");
     pas_config_defaults(&b->config);
     (void)snprintf(b->config.trust_domain, sizeof(b->config.trust_domain), "fleet.example");
     b->config.dns_len = 1;
@@ -105,6 +106,7 @@ bench_snapshot(const struct bench *b, size_t *ret_len)
     put_folder(b, &w, "trust", PAS_SNAPSHOT_ANCHOR);
     put_folder(b, &w, "trust/simulated", PAS_SNAPSHOT_SIMULATED);
     put_folder(b, &w, "endorsed", PAS_SNAPSHOT_ENDORSED);
+    put_folder(b, &w, "collateral", PAS_SNAPSHOT_COLLATERAL);
     cr_assert_eq(bh_writer_end(&w, &out), BH_OK);
     *ret_len = out.len;
     return buf;
@@ -217,14 +219,13 @@ bench_start(struct bench *b)
     int f[2], a[2];
     struct bh_diag diag = {0};
     size_t len;
-    uint8_t *snapshot = bench_snapshot(b, &len);
 
+    b->snapshot = bench_snapshot(b, &len);
     b->v = calloc(1, sizeof(*b->v));
     b->v->child.config = b->config;
-    cr_assert_eq(pas_ground_read(bh_span(snapshot, len), &b->config, &b->v->ground, &diag), BH_OK,
-        "%s", diag.detail);
-    load_endorsed(b, bh_span(snapshot, len));
-    free(snapshot);
+    cr_assert_eq(pas_ground_read(bh_span(b->snapshot, len), &b->config, &b->v->ground, &diag),
+        BH_OK, "%s", diag.detail);
+    load_endorsed(b, bh_span(b->snapshot, len));
     b->v->ground.generation = 9;
     b->v->ground.trust.lookup = pas_lookup_endorsement;
     b->v->ground.trust.lookup_arg = b->v;
@@ -249,6 +250,7 @@ bench_stop(struct bench *b)
         pas_slot_free(&b->v->slots[i]);
     pas_ground_clear(&b->v->ground);
     free(b->v);
+    free(b->snapshot);
     free(b->issue_bytes);
 }
 

@@ -21,6 +21,7 @@ struct bench {
     char dir[64]; /* a server's folder, as an administrator fills it */
     struct pas_config config;
     struct pas_verifier *v;
+    uint8_t *snapshot;       /* what its collateral borrows from */
     struct bh_ipc *frontend; /* the test's end */
     struct bh_ipc *authority;
     pthread_t thread;

@@ -151,6 +151,61 @@ Test(snapshot, refuses_a_simulated_root_among_the_vendors)
     is_refused(BH_ERR_SIMULATED, "trust.simulated", "trust/aws-nitro-simulated.pem");
 }
 
+/* ---- collateral ---- */
+
+#define IDENTITY(id)                                                                               \
+    "{\"enclaveIdentity\":{\"id\":\"" id "\",\"issueDate\":\"2026-01-01T00:00:00Z\","              \
+    "\"nextUpdate\":\"2026-02-01T00:00:00Z\"},\"signature\":\"00\"}"
+
+static bool
+answers(struct pas_ground *g, const char *kind, struct bh_span key, const char *text)
+{
+    struct bh_span bytes = bh_span_none();
+
+    return g->trust.collateral(g->trust.collateral_arg, kind, key, &bytes, NULL) == BH_OK &&
+           bh_span_is(bytes, text);
+}
+
+Test(snapshot, collateral_answers_by_its_content)
+{
+    const uint8_t sgx = 0, tdx = 0x81;
+    struct bh_diag diag = {0};
+    struct pas_ground g;
+    uint8_t *bytes;
+    size_t len;
+
+    put("collateral/one.json", bh_span_str(IDENTITY("QE")));
+    put("collateral/another.json", bh_span_str(IDENTITY("TD_QE")));
+    bytes = bench_snapshot(&b, &len);
+    cr_assert_eq(
+        pas_ground_read(bh_span(bytes, len), &b.config, &g, &diag), BH_OK, "%s", diag.detail);
+    cr_assert(pas_ground_borrows(&g));
+    cr_assert(answers(&g, "qe_identity.json", bh_span(&sgx, 1), IDENTITY("QE")));
+    cr_assert(answers(&g, "qe_identity.json", bh_span(&tdx, 1), IDENTITY("TD_QE")));
+    cr_assert_not(answers(&g, "tcb_info.json", bh_span(&sgx, 1), IDENTITY("QE")));
+    pas_ground_clear(&g);
+    free(bytes);
+}
+
+Test(snapshot, without_collateral_nothing_is_borrowed)
+{
+    struct bh_diag diag = {0};
+    struct pas_ground g;
+
+    cr_assert_eq(read_all(&g, &diag), BH_OK, "%s", diag.detail);
+    cr_assert_not(pas_ground_borrows(&g));
+    cr_assert_not(answers(&g, "crl.der", bh_span_str("Milan/vcek"), ""));
+    pas_ground_clear(&g);
+}
+
+Test(snapshot, refuses_collateral_that_is_none)
+{
+    put("collateral/notes.json", bh_span_str("{\"hello\":1}"));
+    is_refused(BH_ERR_MALFORMED, "collateral.kind", "collateral/notes.json");
+    put("collateral/notes.json", bh_span_str(IDENTITY("QVE")));
+    is_refused(BH_ERR_MALFORMED, "collateral.form", "collateral/notes.json");
+}
+
 Test(snapshot, refuses_spoiled_bytes)
 {
     struct bh_diag diag = {0};
