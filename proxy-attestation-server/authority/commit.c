@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 
+#define COARSE_US INT64_C(10000)
 #define SIGNER_PATIENCE_US INT64_C(5000000) /* clients wait for ten seconds at most */
 
 static void
@@ -199,7 +200,9 @@ put_all(struct pas_authority *a, struct bh_diag *diag)
 
 /*
  * What the signer has now would need a commit of its own right after this one: it is waited for,
- * but never longer than the last commit took, so that waiting at worst doubles what the disk costs.
+ * but no longer than the last commit took, so that waiting at worst doubles what the disk costs.
+ * Under load something comes all the time and asks this again; a timer of microseconds for each
+ * commit would cost more than it spares, and without load one that is coarse is not noticed.
  */
 int64_t
 pas_batch_wait_us(const struct pas_authority *a)
@@ -210,7 +213,7 @@ pas_batch_wait_us(const struct pas_authority *a)
         return -1;
     if (a->pending_len <= a->batch_len || a->draining || waited >= a->commit_us)
         return 0;
-    return a->commit_us - waited;
+    return COARSE_US;
 }
 
 void
