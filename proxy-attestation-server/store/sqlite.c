@@ -17,7 +17,7 @@
 #define BUSY_MS 2000
 #define PROBE_LEN (160 * 1024)
 #define PAGE_SIZE 4096
-#define CACHE_KIB 4096
+#define CACHE_KIB 8192
 /* 12 MiB: pages that change with each certificate are copied to their place once in so many. */
 #define LOG_PAGES 3000
 #define TEXT(number) TEXT_OF(number)
