@@ -31,7 +31,7 @@ usage(FILE *to)
         "\n"
         "Serve from the folder that `beachhead-server init` made. Logs JSON lines on standard\n"
         "error; writes DIR/run/url when it accepts requests. SIGHUP reloads policy, trust,\n"
-        "endorsed keys and TLS certificate; SIGTERM finishes what was begun and ends.\n"
+        "endorsed keys, collateral and TLS certificate; SIGTERM finishes what was begun and ends.\n"
         "\n"
         "example: beachhead-server run --dir /var/lib/beachhead\n",
         to);

@@ -29,11 +29,26 @@ is_hidden_or_folder(const char *path, const char *name)
     return name[0] == '.' || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
 }
 
+/* The name ends in one of the words. */
+static bool
+has_suffix(const char *name, const char *suffixes)
+{
+    const size_t len = strlen(name);
+
+    while (*suffixes != '\0') {
+        const size_t one = strcspn(suffixes, " ");
+
+        if (len > one && strncmp(name + len - one, suffixes, one) == 0)
+            return true;
+        suffixes += one + (suffixes[one] == ' ' ? 1 : 0);
+    }
+    return false;
+}
+
 static void
-examine_file(struct pas_examination *x, const char *folder, const char *name, const char *suffix,
+examine_file(struct pas_examination *x, const char *folder, const char *name, const char *suffixes,
     size_t max, pas_file_fn each)
 {
-    const size_t len = strlen(name), suffix_len = strlen(suffix);
     char path[PATH_SIZE], file[512];
     struct bh_diag diag = {0};
     uint8_t *bytes = NULL;
@@ -43,9 +58,9 @@ examine_file(struct pas_examination *x, const char *folder, const char *name, co
         is_hidden_or_folder(path, name))
         return;
     (void)snprintf(file, sizeof(file), "%s/%s", folder, name);
-    if (len <= suffix_len || strcmp(name + len - suffix_len, suffix) != 0) {
+    if (!has_suffix(name, suffixes)) {
         pas_problem(&x->problems, false, file, NULL, "remove it, or give it the right name",
-            "not read: the name does not end in %s", suffix);
+            "not read: the name does not end in %s", suffixes);
         return;
     }
     if (bh_file_read(path, max, &bytes, &bytes_len, &diag) != BH_OK)
@@ -56,8 +71,8 @@ examine_file(struct pas_examination *x, const char *folder, const char *name, co
 }
 
 void
-pas_examine_folder(
-    struct pas_examination *x, const char *folder, const char *suffix, size_t max, pas_file_fn each)
+pas_examine_folder(struct pas_examination *x, const char *folder, const char *suffixes, size_t max,
+    pas_file_fn each)
 {
     struct dirent **entries = NULL;
     char path[PATH_SIZE];
@@ -71,7 +86,7 @@ pas_examine_folder(
         return;
     }
     for (int i = 0; i < n; i++) {
-        examine_file(x, folder, entries[i]->d_name, suffix, max, each);
+        examine_file(x, folder, entries[i]->d_name, suffixes, max, each);
         free(entries[i]);
     }
     free(entries);
@@ -137,6 +152,7 @@ examine_all(struct pas_examination *x)
     pas_examine_policies(x);
     pas_examine_trust(x);
     pas_examine_endorsed(x);
+    pas_examine_collateral(x);
     pas_examine_ca(x);
     pas_examine_tls(x);
     examine_store(x);
@@ -173,7 +189,8 @@ pas_check_command(int argc, char **argv)
     };
     const struct bh_cli_usage usage = {
         .command = COMMAND,
-        .purpose = "Report every problem of configuration, policy, trust, keys and store.",
+        .purpose =
+            "Report every problem of configuration, policy, trust, collateral, keys and store.",
         .example = COMMAND " --dir /srv/beachhead",
         .options = options,
     };

@@ -10,15 +10,16 @@
 bool
 pas_problems_init(struct pas_problems *p)
 {
-    *p = (struct pas_problems){.list = json_array()};
-    return p->list != NULL;
+    *p = (struct pas_problems){.list = json_array(), .collateral = json_array()};
+    return p->list != NULL && p->collateral != NULL;
 }
 
 void
 pas_problems_clear(struct pas_problems *p)
 {
     json_decref(p->list);
-    p->list = NULL;
+    json_decref(p->collateral);
+    p->list = p->collateral = NULL;
 }
 
 /* Names of files and parts of their contents come from outside: no byte may drive a terminal. */
@@ -101,6 +102,23 @@ print_lines(const struct pas_problems *p)
     }
 }
 
+static void
+print_collateral(const struct pas_problems *p)
+{
+    static const char *const members[] = {"file", "kind", "about", "until"};
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(p->collateral, i, one)
+    {
+        for (size_t m = 0; m < BH_COUNT(members); m++) {
+            (void)fputs(m == 0 ? "" : m == 3 ? ", until " : ": ", stdout);
+            bh_cli_show(stdout, json_string_value(json_object_get(one, members[m])));
+        }
+        (void)fputc('\n', stdout);
+    }
+}
+
 bool
 pas_problems_print(const struct pas_problems *p, const char *dir, bool json)
 {
@@ -108,13 +126,15 @@ pas_problems_print(const struct pas_problems *p, const char *dir, bool json)
     bool good;
 
     if (!json) {
+        print_collateral(p);
         print_lines(p);
         good = printf("%s: %s, %zu error%s, %zu warning%s\n", dir,
                    p->errors == 0 ? "ready to run" : "not ready to run", p->errors,
                    p->errors == 1 ? "" : "s", p->warnings, p->warnings == 1 ? "" : "s") > 0;
         return good && fflush(stdout) == 0;
     }
-    all = json_pack("{s:b, s:O}", "ok", p->errors == 0, "problems", p->list);
+    all = json_pack(
+        "{s:b, s:O, s:O}", "ok", p->errors == 0, "problems", p->list, "collateral", p->collateral);
     good = all != NULL && bh_cli_print_json(all);
     json_decref(all);
     return good;

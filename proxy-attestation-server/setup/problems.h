@@ -8,7 +8,8 @@
 #include <jansson.h>
 
 struct pas_problems {
-    json_t *list; /* [{"file","field","severity","detail","hint"}] */
+    json_t *list;       /* [{"file","field","severity","detail","hint"}] */
+    json_t *collateral; /* [{"file","kind","about","from","until","simulated"}]: what is there */
     size_t errors, warnings;
     bool failed; /* out of memory: the list is not whole */
 };

@@ -4,6 +4,8 @@
 
 #include "commands.h"
 #include "core/json.h"
+#include "core/limits.h"
+#include "core/text.h"
 #include "core/x509.h"
 #include "setup/tree.h"
 #include "signer/issuing.h"
@@ -370,4 +372,75 @@ Test(check, for_people)
     cr_assert_eq(folder_run(&f, pas_check_command, "--dir", f.dir, NULL), 1);
     cr_assert_not_null(strstr(f.out, "error: policy/broken.json: "), "%s", f.out);
     cr_assert_not_null(strstr(f.out, "not ready to run, 1 error, 0 warnings"), "%s", f.out);
+}
+
+/* ---- collateral ---- */
+
+#define IDENTITY(id, from, until)                                                                  \
+    "{\"enclaveIdentity\":{\"id\":\"" id "\",\"issueDate\":\"" from "\",\"nextUpdate\":\"" until   \
+    "\"},\"signature\":\"00\"}"
+
+Test(check, collateral_is_listed)
+{
+    const json_t *one;
+    json_t *json;
+
+    folder_write(server_path(&f, "collateral/a.json"),
+        IDENTITY("TD_QE", "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"));
+    json = check(0);
+    cr_assert_eq(json_array_size(json_object_get(json, "problems")), 0, "%s", f.out);
+    cr_assert_eq(json_array_size(json_object_get(json, "collateral")), 1, "%s", f.out);
+    one = json_array_get(json_object_get(json, "collateral"), 0);
+    cr_assert_str_eq(json_string_value(json_object_get(one, "file")), "collateral/a.json");
+    cr_assert_str_eq(json_string_value(json_object_get(one, "kind")), "qe_identity.json");
+    cr_assert_str_eq(json_string_value(json_object_get(one, "about")), "quoting enclave of TDX");
+    cr_assert_str_eq(json_string_value(json_object_get(one, "until")), "2099-01-01T00:00:00Z");
+    json_decref(json);
+    cr_assert_eq(folder_run(&f, pas_check_command, "--dir", f.dir, NULL), 0);
+    cr_assert_not_null(
+        strstr(f.out, "collateral/a.json: qe_identity.json: quoting enclave of TDX, until 2099"),
+        "%s", f.out);
+}
+
+Test(check, collateral_that_is_old_or_early)
+{
+    char soon[160], until[BH_TIME_MAX];
+
+    folder_write(server_path(&f, "collateral/old.json"),
+        IDENTITY("QE", "2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z"));
+    finds("collateral/old.json", "until", "warning");
+    folder_write(server_path(&f, "collateral/early.json"),
+        IDENTITY("TD_QE", "2098-01-01T00:00:00Z", "2099-01-01T00:00:00Z"));
+    finds("collateral/early.json", "from", "warning");
+    cr_assert_eq(unlink(server_path(&f, "collateral/old.json")), 0);
+    (void)snprintf(soon, sizeof(soon), IDENTITY("QE", "2020-01-01T00:00:00Z", "%s"),
+        bh_time_text(bh_time_now() + 86400, until));
+    folder_write(server_path(&f, "collateral/soon.json"), soon);
+    finds("collateral/soon.json", "until", "warning");
+}
+
+Test(check, collateral_that_nobody_gets)
+{
+    folder_write(server_path(&f, "collateral/a.json"),
+        IDENTITY("QE", "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"));
+    folder_write(server_path(&f, "collateral/b.json"),
+        IDENTITY("QE", "2020-01-01T00:00:00Z", "2098-01-01T00:00:00Z"));
+    finds("collateral/b.json", "", "warning");
+    folder_write(server_path(&f, "collateral/a.crt"), "x");
+    finds("collateral/a.crt", "", "warning");
+}
+
+Test(check, what_is_no_collateral)
+{
+    char *big = malloc(BH_COLLATERAL_MAX + 2);
+
+    folder_write(server_path(&f, "collateral/notes.json"), "{}");
+    finds("collateral/notes.json", "kind", "error");
+    folder_write(server_path(&f, "collateral/half.json"), "{\"tcbInfo\":{},\"signature\":\"\"}");
+    finds("collateral/half.json", "form", "error");
+    memset(big, ' ', BH_COLLATERAL_MAX + 1);
+    big[BH_COLLATERAL_MAX + 1] = '\0';
+    folder_write(server_path(&f, "collateral/big.json"), big);
+    finds("collateral/big.json", "", "error");
+    free(big);
 }
