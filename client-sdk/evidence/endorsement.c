@@ -5,7 +5,7 @@
  */
 #include "evidence.h"
 
-#include "platform.h"
+#include "tpm2.h"
 
 #include "core/json.h"
 #include "core/reader.h"
@@ -364,25 +364,17 @@ read_class(const json_t *entry, struct ev_endorsement *e, struct bh_diag *diag)
 }
 
 static enum bh_err
-read_entry(const json_t *entry, uint8_t key[32], struct ev_endorsement *e, struct bh_diag *diag)
+read_arm_entry(const json_t *entry, const char *platform, uint8_t key[32], struct ev_endorsement *e,
+    struct bh_diag *diag)
 {
     static const char *const members[] = {"platform", "instance_id", "implementation_id", "class",
         "simulated", "key", "symmetric_key", NULL};
+    const bool psa = strcmp(platform, "psa") == 0;
     uint8_t instance[INSTANCE_LEN];
-    const char *platform;
     enum bh_err err;
-    bool psa;
 
-    if (!json_is_object(entry))
-        return bh_fail(diag, BH_ERR_MALFORMED, "an endorsement is a JSON object");
     if ((err = ev_members_only(entry, members, diag)) != BH_OK ||
-        (err = bh_json_string(entry, "platform", false, &platform, diag)) != BH_OK)
-        return err;
-    psa = strcmp(platform, "psa") == 0;
-    if (!psa && strcmp(platform, "arm-cca") != 0)
-        return bh_refuse(diag, BH_ERR_MALFORMED, "platform", "psa | arm-cca", platform,
-            "keys are endorsed for these platforms only");
-    if ((err = read_id(entry, "instance_id", instance, sizeof(instance), diag)) != BH_OK)
+        (err = read_id(entry, "instance_id", instance, sizeof(instance), diag)) != BH_OK)
         return err;
     if (instance[0] != 0x01)
         return bh_refuse(diag, BH_ERR_MALFORMED, "instance_id", "first byte 01", NULL,
@@ -399,6 +391,100 @@ read_entry(const json_t *entry, uint8_t key[32], struct ev_endorsement *e, struc
         psa ? bh_span_none() : bh_span(e->implementation_id, sizeof(e->implementation_id)),
         bh_span(instance, sizeof(instance)), key);
     return BH_OK;
+}
+
+/* ---- TPMs ---- */
+
+/* A public area tells whether the key may attest at all, and has the Name. */
+static enum bh_err
+read_ak(const char *text, struct ev_endorsement *e, struct bh_diag *diag)
+{
+    uint8_t raw[BH_SPKI_MAX];
+    struct ev_tpm2_public ak;
+    struct bh_diag why = {0};
+    const char *fault, *where;
+    size_t len = 0;
+    enum bh_err err;
+
+    if (bh_unbase64url(bh_span_str(text), raw, sizeof(raw), &len) != BH_OK)
+        return bh_refuse(diag, BH_ERR_MALFORMED, "ak", "base64url without padding", NULL,
+            "not base64url of at most %zu bytes", sizeof(raw));
+    if (ev_tpm2_public_read(bh_span(raw, len), &ak, &why) != BH_OK)
+        return bh_refuse(
+            diag, BH_ERR_MALFORMED, "ak", "a TPMT_PUBLIC", why.detail, "%s", why.detail);
+    if ((fault = ev_tpm2_attributes_fault(ak.attributes)) != NULL)
+        return bh_refuse(diag, BH_ERR_MALFORMED, "ak", "a restricted signing key of the TPM's own",
+            fault, "this key cannot attest");
+    if ((where = ev_published_key_where(bh_span(ak.spki, ak.spki_len))) != NULL) {
+        err = bh_refuse(diag, BH_ERR_MALFORMED, "published_key", "a key that only the TPM holds",
+            where, "the private half of this key is published: anybody can make quotes with it");
+        bh_hint(diag, "remove this endorsement; endorse the key that the TPM made itself");
+        return err;
+    }
+    memcpy(e->key, ak.name, ak.name_len);
+    e->key_len = ak.name_len;
+    return BH_OK;
+}
+
+/* The Name of a TPM's object (part 1, 16): an algorithm and its digest. */
+static enum bh_err
+read_name(const char *text, struct ev_endorsement *e, struct bh_diag *diag)
+{
+    enum ev_tpm2_bank bank = EV_TPM2_BANKS;
+
+    if (bh_unhex(bh_span_str(text), e->key, EV_TPM2_NAME_MAX, &e->key_len) == BH_OK &&
+        e->key_len > 2)
+        bank = ev_tpm2_bank_of((uint16_t)(e->key[0] << 8 | e->key[1]));
+    if (bank == EV_TPM2_BANKS || bank == EV_TPM2_SHA1 || e->key_len != 2 + ev_tpm2_bank_size(bank))
+        return bh_refuse(diag, BH_ERR_MALFORMED, "name",
+            "an algorithm and its digest in hex: 000b and 32 bytes for SHA-256", text,
+            "this is no Name of a TPM's key");
+    return BH_OK;
+}
+
+static enum bh_err
+read_tpm2_entry(
+    const json_t *entry, uint8_t key[32], struct ev_endorsement *e, struct bh_diag *diag)
+{
+    static const char *const members[] = {
+        "platform", "name", "ak", "ek", "class", "simulated", NULL};
+    const char *name, *ak;
+    enum bh_err err;
+
+    if ((err = ev_members_only(entry, members, diag)) != BH_OK ||
+        (err = bh_json_string(entry, "name", true, &name, diag)) != BH_OK ||
+        (err = bh_json_string(entry, "ak", true, &ak, diag)) != BH_OK)
+        return err;
+    if ((name == NULL) == (ak == NULL))
+        return bh_refuse(diag, BH_ERR_MALFORMED, "name", "one of name and ak",
+            name == NULL ? "neither" : "both", "an endorsement names exactly one key");
+    if ((err = name != NULL ? read_name(name, e, diag) : read_ak(ak, e, diag)) != BH_OK ||
+        (err = read_class(entry, e, diag)) != BH_OK ||
+        (err = bh_json_bool(entry, "simulated", true, &e->simulated, diag)) != BH_OK)
+        return err;
+    if (json_object_get(entry, "ek") != NULL &&
+        (err = read_id(entry, "ek", e->implementation_id, EV_TPM2_EK_LEN, diag)) != BH_OK)
+        return err;
+    ev_endorsement_key(EV_TPM2_NAME, bh_span_none(), bh_span(e->key, e->key_len), key);
+    return BH_OK;
+}
+
+static enum bh_err
+read_entry(const json_t *entry, uint8_t key[32], struct ev_endorsement *e, struct bh_diag *diag)
+{
+    const char *platform;
+    enum bh_err err;
+
+    if (!json_is_object(entry))
+        return bh_fail(diag, BH_ERR_MALFORMED, "an endorsement is a JSON object");
+    if ((err = bh_json_string(entry, "platform", false, &platform, diag)) != BH_OK)
+        return err;
+    if (strcmp(platform, EV_TPM2_NAME) == 0)
+        return read_tpm2_entry(entry, key, e, diag);
+    if (strcmp(platform, "psa") != 0 && strcmp(platform, "arm-cca") != 0)
+        return bh_refuse(diag, BH_ERR_MALFORMED, "platform", "psa | arm-cca | tpm2", platform,
+            "keys are endorsed for these platforms only");
+    return read_arm_entry(entry, platform, key, e, diag);
 }
 
 /* A failure's field with the entry's place in the file; "endorsed.published_key" is a check of its

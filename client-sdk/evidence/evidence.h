@@ -66,10 +66,12 @@ enum ev_key_class {
 struct ev_endorsement {
     enum ev_key_class key_class;
     bool simulated;
-    bool symmetric; /* key is a COSE_Mac0 key, else SubjectPublicKeyInfo DER */
+    bool symmetric; /* key is a COSE_Mac0 key, else SubjectPublicKeyInfo DER, or a TPM AK's Name */
     uint8_t key[BH_SPKI_MAX];
     size_t key_len;
-    uint8_t implementation_id[32]; /* all zero: not pinned by the endorsement */
+    /** All zero: not pinned by the endorsement. Of a TPM: SHA-256 of its EK's SubjectPublicKeyInfo.
+     */
+    uint8_t implementation_id[32];
 };
 
 /** Bytes of an endorsement for store and IPC, and back. At most EV_ENDORSEMENT_MAX bytes. */
@@ -82,7 +84,9 @@ BH_MUST_USE enum bh_err ev_endorsement_decode(
 /**
  * Read an endorsement file (a server's `endorsed/` folder): one JSON object or an array of
  * {"platform":"psa"|"arm-cca", "instance_id":hex, "implementation_id":hex (arm-cca: mandatory),
- *  "class":"silicon"|"tpm"|"file", "simulated":bool, "key": PEM SPKI | "symmetric_key": base64url}.
+ *  "class":"silicon"|"tpm"|"file", "simulated":bool, "key": PEM SPKI | "symmetric_key": base64url},
+ * or {"platform":"tpm2", "name": hex of the AK's Name | "ak": base64url of its TPMT_PUBLIC,
+ *  "ek": hex of the SHA-256 of the EK's SubjectPublicKeyInfo (optional), "class", "simulated"}.
  * Calls @p each for every entry with its lookup key. Refuses a key whose private half is
  * published (ev_is_published_key).
  */
@@ -91,7 +95,7 @@ BH_MUST_USE enum bh_err ev_endorsement_file(struct bh_span json,
     void *arg, struct bh_diag *diag);
 
 /** Lookup key: SHA-256(platform || 0 || len8 implementation_id || it || len8 instance_id || it);
- * the implementation id is empty for psa. */
+ * the implementation id is empty for psa and tpm2, whose instance id is the AK's Name. */
 void ev_endorsement_key(const char *platform, struct bh_span implementation_id,
     struct bh_span instance_id, uint8_t out[32]);
 

@@ -144,19 +144,19 @@ read_contexts(const json_t *object, struct ev_entry *entry, struct bh_diag *diag
 static enum bh_err
 find_platform(const char *name, const struct ev_platform **ret_platform, struct bh_diag *diag)
 {
-    static const char *const later[] = {"tpm2"};
+    static const char *const later[] = {"nvidia-gpu", "aws-nitrotpm"};
 
     for (size_t i = 0; i < BH_COUNT(later); i++)
         if (strcmp(name, later[i]) == 0) {
             bh_refuse(diag, BH_ERR_UNSUPPORTED, "platform",
-                "aws-nitro | arm-cca | psa | amd-sev-snp | intel-sgx | intel-tdx", name,
+                "aws-nitro | arm-cca | psa | amd-sev-snp | intel-sgx | intel-tdx | tpm2", name,
                 "the platform %s is not built into this version", name);
             bh_hint(diag, "remove the entry, or use a version that has this platform");
             return BH_ERR_UNSUPPORTED;
         }
     if ((*ret_platform = ev_platform_find(name)) == NULL)
         return bh_refuse(diag, BH_ERR_MALFORMED, "platform",
-            "aws-nitro | arm-cca | psa | amd-sev-snp | intel-sgx | intel-tdx", name,
+            "aws-nitro | arm-cca | psa | amd-sev-snp | intel-sgx | intel-tdx | tpm2", name,
             "there is no such platform");
     return BH_OK;
 }

@@ -164,7 +164,7 @@ Test(check, platforms)
     must_refuse(POLICY("{\"platform\":\"amd-sev-snp\"}"), "accept[0].measurement");
     must_refuse(POLICY("{\"platform\":\"intel-sgx\"}"), "accept[0].mrenclave");
     must_refuse(POLICY("{\"platform\":\"intel-tdx\"}"), "accept[0].mrtd");
-    must_refuse(POLICY("{\"platform\":\"tpm2\"}"), "accept[0].platform");
+    must_refuse(POLICY("{\"platform\":\"nvidia-gpu\"}"), "accept[0].platform");
     must_refuse(POLICY("{\"platform\":\"abacus\"}"), "accept[0].platform");
     must_refuse(POLICY(NITRO ",{}"), "accept[1].platform");
 }

@@ -415,7 +415,7 @@ refuse_evidence(json_t *evidence, long status, const char *code, const char *che
 EVIDENCE(of_no_platform, json_pack("[s,s]", "text/plain", "AAAA"), 415, "evidence-unsupported",
     "evidence.type")
 EVIDENCE(of_a_later_platform,
-    json_pack("{s:s,s:[s,s]}", "__cmwc_t", "tag:beachhead,2026:tpm2", "quote",
+    json_pack("{s:s,s:[s,s]}", "__cmwc_t", "tag:beachhead,2026:nvidia-gpu", "evidence",
         "application/octet-stream", "AAAA"),
     415, "evidence-unsupported", "evidence.type")
 EVIDENCE(empty, json_pack("[s,s]", "application/aws-nitro-document", ""), MALFORMED,

@@ -212,7 +212,7 @@ Test(endorsement, file_rules)
     file_refused("[{" PSA "," MAC "},{}]", "endorsed[1].platform");
     file_refused("[{" PSA "," MAC "},7]", "endorsed");
     file_refused("{" PSA "," MAC ",\"note\":\"x\"}", "endorsed.note");
-    file_refused("{\"platform\":\"tpm2\"}", "endorsed.platform");
+    file_refused("{\"platform\":\"tpm\"}", "endorsed.platform");
     file_refused("{\"platform\":\"psa\"}", "endorsed.instance_id");
     file_refused("{\"platform\":\"psa\",\"instance_id\":\"0122\"}", "endorsed.instance_id");
     file_refused(
