@@ -38,6 +38,7 @@ struct bench {
     EVP_MD_CTX *md;
 };
 
+/* Kept for the life of the process: OpenSSL's own clean-up at its end comes before any of ours. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     struct bench *first;
@@ -110,18 +111,6 @@ bench_give(size_t curve, struct bench *b)
     }
     (void)pthread_mutex_unlock(&lock);
     bench_free(b);
-}
-
-static __attribute__((destructor)) void
-free_idle(void)
-{
-    for (size_t i = 0; i < BH_COUNT(idle); i++)
-        while (idle[i].first != NULL) {
-            struct bench *b = idle[i].first;
-
-            idle[i].first = b->next;
-            bench_free(b);
-        }
 }
 
 static bool
