@@ -201,38 +201,62 @@ out:
     return e;
 }
 
+/* One challenge, and what comes of it. */
 static enum bh_err
-enrol(const struct bh_enrol_request *r, struct bh_enrolment **ret_enrolment, struct bh_diag *diag)
+attempt(const struct bh_enrol_request *r, struct bh_http *http, struct bh_enrolment *enrolment,
+    struct bh_diag *diag)
 {
     uint8_t challenge[256];
     size_t challenge_len = 0;
-    struct bh_enrolment *enrolment = calloc(1, sizeof(*enrolment));
-    struct bh_http *http = NULL;
     char *challenge_text = NULL, *body = NULL;
     json_t *cmw = NULL;
     enum bh_err e;
 
-    if (enrolment == NULL) {
-        e = bh_fail(diag, BH_ERR_NOMEM, "enrolment");
-        goto out;
-    }
-    if ((e = check_request(r, diag)) != BH_OK ||
-        (e = bh_http_new(r->server, bh_span(r->trust->pem, r->trust->pem_len),
-             r->timeout_ms > 0 ? r->timeout_ms : DEFAULT_TIMEOUT_MS, &http, diag)) != BH_OK ||
-        (e = get_challenge(
-             http, challenge, sizeof(challenge), &challenge_len, &challenge_text, diag)) != BH_OK ||
-        (e = get_evidence(r, bh_span(challenge, challenge_len), &cmw, diag)) != BH_OK ||
-        (e = make_body(r, challenge_text, cmw, &body, diag)) != BH_OK ||
-        (e = get_certificate(r, http, body, enrolment, diag)) != BH_OK)
-        goto out;
-    *ret_enrolment = enrolment;
-    enrolment = NULL;
-out:
-    bh_enrolment_free(enrolment);
-    bh_http_free(http);
+    if ((e = get_challenge(
+             http, challenge, sizeof(challenge), &challenge_len, &challenge_text, diag)) == BH_OK &&
+        (e = get_evidence(r, bh_span(challenge, challenge_len), &cmw, diag)) == BH_OK &&
+        (e = make_body(r, challenge_text, cmw, &body, diag)) == BH_OK)
+        e = get_certificate(r, http, body, enrolment, diag);
     free(challenge_text);
     free(body);
     json_decref(cmw);
+    return e;
+}
+
+/*
+ * A challenge that nobody else had is used when a request was sent twice: libcurl does so when a
+ * kept connection ends under it, and the answer to the first is lost. One that expired was held up
+ * by slow evidence. Both are cured by another challenge, once.
+ */
+static bool
+is_worth_another(enum bh_err e)
+{
+    return e == BH_ERR_CHALLENGE_USED || e == BH_ERR_CHALLENGE_EXPIRED;
+}
+
+static enum bh_err
+enrol(const struct bh_enrol_request *r, struct bh_enrolment **ret_enrolment, struct bh_diag *diag)
+{
+    struct bh_enrolment *enrolment = calloc(1, sizeof(*enrolment));
+    struct bh_http *http = NULL;
+    enum bh_err e;
+
+    if (enrolment == NULL)
+        return bh_fail(diag, BH_ERR_NOMEM, "enrolment");
+    if ((e = check_request(r, diag)) == BH_OK &&
+        (e = bh_http_new(r->server, bh_span(r->trust->pem, r->trust->pem_len),
+             r->timeout_ms > 0 ? r->timeout_ms : DEFAULT_TIMEOUT_MS, &http, diag)) == BH_OK)
+        e = attempt(r, http, enrolment, diag);
+    if (is_worth_another(e)) {
+        bh_diag_clear(diag);
+        e = attempt(r, http, enrolment, diag);
+    }
+    if (e == BH_OK) {
+        *ret_enrolment = enrolment;
+        enrolment = NULL;
+    }
+    bh_enrolment_free(enrolment);
+    bh_http_free(http);
     return e;
 }
 

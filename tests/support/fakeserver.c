@@ -120,7 +120,12 @@ handle(struct bh_fake_server *s, SSL *ssl, const char *head, const char *body)
     const char *reply = atomic_load(&s->reply);
 
     atomic_fetch_add(&s->requests, 1);
-    if (reply != NULL && (s->reply_to == NULL || strstr(head, s->reply_to) != NULL))
+    const bool replies =
+        reply != NULL && (s->reply_to == NULL || strstr(head, s->reply_to) != NULL);
+
+    if (replies && s->reply_times > 0 && --s->reply_times == 0)
+        atomic_store(&s->reply, NULL);
+    if (replies)
         answer(ssl, (int)strtol(reply, NULL, 10), strlen(reply) > 4 ? reply + 4 : "");
     else if (strncmp(head, "POST /v1/challenges ", 20) == 0)
         answer(ssl, 201, "{\"challenge\":\"AAECAwQFBgc\",\"expires_at\":\"2030-01-01T00:00:00Z\"}");

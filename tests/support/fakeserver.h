@@ -19,6 +19,7 @@ struct bh_fake_server {
     _Atomic int64_t life;        /* of the certificates that it issues, seconds; 0: 3600 */
     _Atomic(const char *) reply; /* status and body in place of the regular answer: "403 {...}" */
     const char *reply_to;        /* only for this path; NULL: for all */
+    unsigned reply_times;        /* so often, then regularly; 0: always */
     bool other_key;              /* certify another key than the request's */
     bool other_context;          /* with another context than the request's */
     const char *other_workload;  /* under another name */

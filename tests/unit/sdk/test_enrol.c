@@ -106,6 +106,31 @@ Test(enrol, answers_that_are_not_ours)
     not_enrolled(&e, BH_RESULT_REFUSED, "workload");
 }
 
+/* As after a request that was sent twice. */
+Test(enrol, a_lost_challenge_costs_another_one)
+{
+    static const char used[] =
+        "409 {\"type\":\"urn:beachhead:error:challenge-used\",\"status\":409,"
+        "\"detail\":\"used\",\"check\":\"challenge.single_use\"}";
+    struct enrolment e;
+    bh_enrolment *enrolment = NULL;
+
+    open_enrolment(&e);
+    atomic_store(&e.server.reply, used);
+    e.server.reply_to = "/v1/certificates";
+    e.server.reply_times = 1;
+    cr_assert_eq(enrol(&e, &enrolment), BH_RESULT_OK, "%s: %s", bh_failure_check(e.s.failure),
+        bh_failure_detail(e.s.failure));
+    cr_expect_eq(e.asked, 2, "evidence is made over the new challenge");
+    bh_enrolment_free(enrolment);
+    finish(&e.s);
+    open_enrolment(&e);
+    atomic_store(&e.server.reply, used);
+    e.server.reply_to = "/v1/certificates";
+    not_enrolled(&e, BH_RESULT_REFUSED, "challenge.single_use");
+    cr_expect_eq(e.asked, 2, "once, not for ever");
+}
+
 Test(enrol, server_says_no)
 {
     struct enrolment e;
