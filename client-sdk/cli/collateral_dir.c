@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "collateral_dir.h"
 
+#include "collateral_files.h"
+
 #include "core/file.h"
 #include "core/limits.h"
 
@@ -20,7 +22,9 @@ struct file {
 
 struct bh_collateral_dir {
     const char *path;
-    struct file *files; /* those that were read */
+    struct file *files;               /* those that were read by their names */
+    bool looked;                      /* keyed was filled, as far as that went */
+    struct bh_collateral_files keyed; /* all of them, by their content */
 };
 
 enum bh_err
@@ -46,6 +50,7 @@ bh_collateral_dir_free(struct bh_collateral_dir *dir)
 
     if (dir == NULL)
         return;
+    bh_collateral_files_clear(&dir->keyed);
     for (f = dir->files; f != NULL; f = next) {
         next = f->next;
         free(f->bytes);
@@ -81,6 +86,20 @@ read_file(
     return BH_OK;
 }
 
+/* As a server does it: files may have any name, and be of many devices. */
+static bool
+find_by_content(
+    struct bh_collateral_dir *dir, const char *kind, struct bh_span key, struct bh_span *ret_bytes)
+{
+    if (!dir->looked) {
+        dir->looked = true;
+        if (bh_collateral_files_read(dir->path, &dir->keyed, NULL) != BH_OK)
+            bh_collateral_files_clear(&dir->keyed);
+    }
+    return dir->keyed.set != NULL &&
+           ev_collateral_set_find(dir->keyed.set, kind, key, ret_bytes, NULL) == BH_OK;
+}
+
 enum bh_err
 bh_collateral_dir_find(void *arg, const char *kind, struct bh_span key, struct bh_span *ret_bytes,
     struct bh_diag *diag)
@@ -89,7 +108,8 @@ bh_collateral_dir_find(void *arg, const char *kind, struct bh_span key, struct b
     struct file *f = dir->files;
     enum bh_err e;
 
-    (void)key;
+    if (find_by_content(dir, kind, key, ret_bytes))
+        return BH_OK;
     while (f != NULL && strcmp(f->name, kind) != 0)
         f = f->next;
     if (f == NULL && (e = read_file(dir, kind, &f, diag)) != BH_OK)

@@ -14,8 +14,9 @@ BH_MUST_USE enum bh_err bh_collateral_dir_open(
 void bh_collateral_dir_free(struct bh_collateral_dir *dir);
 
 /**
- * ev_trust.collateral, with the folder as @p arg: the file named @p kind, whatever @p key says,
- * since a folder holds the collateral of one device. Its bytes stay until the folder is freed.
+ * ev_trust.collateral, with the folder as @p arg: the file whose content is of @p kind and @p key,
+ * whatever its name, as in a server's collateral/; else the file named @p kind, whatever @p key
+ * says, for the folder of one device. The bytes stay until the folder is freed.
  * BH_ERR_COLLATERAL_MISSING when there is no such file, BH_ERR_TOO_LARGE or BH_ERR_IO when it
  * cannot be read.
  */

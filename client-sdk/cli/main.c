@@ -35,7 +35,7 @@ main(int argc, char **argv)
         {"policy", "(not built yet)", cmd_later},
         {"cert", "(not built yet)", cmd_later},
         {"device", "(not built yet)", cmd_later},
-        {"collateral", "(not built yet)", cmd_later},
+        {"collateral", "vendor collateral in a server's folder", bh_cmd_collateral},
         {"log", "(not built yet)", cmd_later},
         {"admin", "(not built yet)", cmd_later},
         {0},

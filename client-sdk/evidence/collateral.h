@@ -99,6 +99,7 @@ void ev_collateral_set_free(struct ev_collateral_set *set);
  */
 BH_MUST_USE enum bh_err ev_collateral_set_add(struct ev_collateral_set *set, struct bh_span bytes,
     const char *narrow, struct ev_collateral *ret_what, struct bh_diag *diag);
+/** 0 for NULL. */
 size_t ev_collateral_set_len(const struct ev_collateral_set *set);
 /**
  * ev_trust.collateral, with the set as @p arg. Of several files for one key the genuine come before

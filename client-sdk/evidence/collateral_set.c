@@ -39,7 +39,7 @@ ev_collateral_set_free(struct ev_collateral_set *set)
 size_t
 ev_collateral_set_len(const struct ev_collateral_set *set)
 {
-    return set->files;
+    return set != NULL ? set->files : 0;
 }
 
 static enum bh_err
