@@ -88,7 +88,7 @@ clean_rows(struct pas_store *store, enum statement which, int64_t end, unsigned 
     if (which == ST_CLEAN_REFUSALS)
         (void)sqlite3_bind_int64(st, 3, PAS_STORE_REFUSALS_MAX);
     if ((e = pas_sql_run(store, which, "drop old records", diag)) == BH_OK &&
-        sqlite3_changes(store->db) >= (int)rows)
+        sqlite3_changes(store->db) > (int)(rows / 2))
         *more = true;
     return e;
 }

@@ -166,7 +166,8 @@ BH_MUST_USE enum bh_err pas_store_stats(
 
 /**
  * One bounded step of clean-up in a transaction of its own, for a timer: at most about @p rows of
- * each of certificates and refusals that ended more than @p retention seconds ago, challenges that
+ * each of certificates and refusals that ended more than @p retention seconds ago, the oldest first
+ * (a certificate may stay as long as older ones live), challenges that
  * expired more than PAS_STORE_SPENT_KEEP ago (a challenge that expires no later than one of those
  * counts as spent from then on, whatever the clock does), and refusals beyond
  * PAS_STORE_REFUSALS_MAX. @p ret_more: call again soon.

@@ -256,6 +256,37 @@ Test(store, retention)
     cr_assert_eq(stats.refusals, 1);
 }
 
+/* Certificates that live longer than younger ones are passed over; if nothing else is in sight, the
+ * younger ones wait for their end. */
+Test(store, long_lives_hold_up_few)
+{
+    const int64_t day = 86400;
+    struct pas_cert_record out;
+    void *storage = NULL;
+
+    for (uint32_t i = 0; i < 13; i++) {
+        if (i == 3)
+            for (uint32_t k = 100; k < 125; k++)
+                OK(put_one(store, k, NOW, &diag));
+        OK(put_one(store, i, NOW + 100 * day, &diag));
+    }
+    for (uint32_t k = 200; k < 205; k++)
+        OK(put_one(store, k, NOW, &diag));
+    (void)clean(NOW + 3600 + day + 1, day, 10);
+    for (uint32_t k = 100; k < 125; k++)
+        REFUSED(pas_store_certificate(store, record_of(k, NOW).serial, &out, &storage, &diag),
+            BH_ERR_NOT_FOUND, "certificate.serial");
+    OK(pas_store_certificate(store, record_of(200, NOW).serial, &out, &storage, &diag));
+    free(storage);
+    for (uint32_t i = 0; i < 13; i++) {
+        OK(pas_store_certificate(store, record_of(i, NOW).serial, &out, &storage, &diag));
+        free(storage);
+    }
+    (void)clean(NOW + 102 * day, day, 10);
+    REFUSED(pas_store_certificate(store, record_of(200, NOW).serial, &out, &storage, &diag),
+        BH_ERR_NOT_FOUND, "certificate.serial");
+}
+
 /* The clock leaps ahead, the clean-up drops a spent challenge, the clock comes back: its MAC and
  * expiry are good again, but it was used. Also after a restart. */
 Test(store, clocks_that_go_back_do_not_unspend)
