@@ -210,11 +210,6 @@ looks_like_cbor_cmw(struct bh_span s)
 static const char *
 later_platform(struct bh_span s)
 {
-    static const uint8_t tpm[] = {0xff, 'T', 'C', 'G', 0x80, 0x18};
-
-    if (s.len > sizeof(tpm) &&
-        (memcmp(s.ptr, tpm, sizeof(tpm)) == 0 || memcmp(s.ptr + 2, tpm, sizeof(tpm) - 2) == 0))
-        return "tpm2";
     if (s.len > 37 + 42 && s.ptr[0] == 0x11 && s.ptr[1] == 0xe0 && s.ptr[37] == 0x11 &&
         s.ptr[38] == 0x60)
         return "nvidia-gpu";

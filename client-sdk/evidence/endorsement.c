@@ -259,8 +259,9 @@ ev_endorsement_from_key(struct bh_span file, struct ev_endorsement *ret_e, struc
 {
     static const char begin[] = "-----BEGIN";
     struct ev_endorsement e = {.key_class = EV_KEY_SILICON};
+    struct ev_tpm2_public ak;
     EVP_PKEY *key = NULL;
-    enum bh_err err;
+    enum bh_err err = BH_OK;
 
     /* PEM may have text before it, as tools that print certificates write it. */
     if (file.len > 0 && memmem(file.ptr, file.len, begin, sizeof(begin) - 1) != NULL) {
@@ -273,6 +274,9 @@ ev_endorsement_from_key(struct bh_span file, struct ev_endorsement *ret_e, struc
         if ((err = bh_ec_point_decode(file, &key, diag)) == BH_OK)
             err = keep_public(key, &e, diag);
         EVP_PKEY_free(key);
+    } else if (ev_tpm2_public_read(file, &ak, NULL) == BH_OK) {
+        memcpy(e.key, ak.spki, ak.spki_len);
+        e.key_len = ak.spki_len;
     } else {
         err = keep_symmetric(file, &e, diag);
     }

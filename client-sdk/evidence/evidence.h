@@ -106,10 +106,10 @@ const char *ev_published_key_where(struct bh_span key);
 
 /**
  * An endorsement of class `silicon` from a key file: PEM (with or without text before it) or DER, a
- * SubjectPublicKeyInfo, a certificate (its key alone counts) or an uncompressed point; else 16 to
- * 128 raw bytes of a COSE_Mac0 key. What looks like PEM, DER or a point but cannot be read is an
- * error, never a symmetric key. It is taken as given: a published key is not refused here, nor one
- * of a kind that signs no token. BH_ERR_MALFORMED.
+ * SubjectPublicKeyInfo, a certificate (its key alone counts), an uncompressed point or a TPM's
+ * TPMT_PUBLIC; else 16 to 128 raw bytes of a COSE_Mac0 key. What looks like PEM, DER or a point but
+ * cannot be read is an error, never a symmetric key. It is taken as given: a published key is not
+ * refused here, nor one of a kind that signs no token. BH_ERR_MALFORMED.
  */
 BH_MUST_USE enum bh_err ev_endorsement_from_key(
     struct bh_span file, struct ev_endorsement *ret_e, struct bh_diag *diag);

@@ -165,7 +165,9 @@ enum bh_err ev_tpm2_read_ak(struct ev_tpm2 *t, struct bh_span bytes, struct ev_r
 enum bh_err ev_tpm2_read_ak_cert(struct ev_tpm2 *t, struct bh_span bytes, struct ev_report *report);
 enum bh_err ev_tpm2_read_ek_cert(struct ev_tpm2 *t, struct bh_span bytes, struct ev_report *report);
 enum bh_err ev_tpm2_read_log(struct ev_tpm2 *t, struct bh_span bytes, struct ev_report *report);
-/** The files beside a quote that stands alone, as far as they are there. */
+/** What is not there yet and lies as a file beside a quote: ak_pub.tpmt, ak_cert.der, ek_cert.der,
+ * eventlog.bin, pcrs.json, hcl_report.bin, td_quote.bin; the signature as signature.bin, quote.sig,
+ * quote.sig.tpmt or quote_BANK.sig.tpmt. */
 enum bh_err ev_tpm2_read_beside(
     struct ev_tpm2 *t, const struct ev_trust *trust, struct ev_report *report);
 

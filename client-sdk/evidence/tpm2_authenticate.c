@@ -81,14 +81,14 @@ static enum bh_err
 by_endorsement(struct ev_tpm2 *t, const struct ev_trust *trust, struct ev_report *report,
     struct ev_authenticity *auth)
 {
-    /* Of a quote alone the AK may be given by hand, whatever its Name. */
+    /* Without a Name only a key that was given by hand, whatever its Name, can be found. */
     const struct bh_span name = bh_span(t->ak.name, t->has_ak ? t->ak.name_len : 0);
     struct ev_endorsement found = {0};
     struct bh_diag diag = {0};
     uint8_t key[32];
     enum bh_err e;
 
-    if (trust->lookup == NULL || (name.len == 0 && !t->raw))
+    if (trust->lookup == NULL || (name.len == 0 && t->ak_cert.len > 0))
         return BH_ERR_ENDORSEMENT_UNKNOWN;
     ev_endorsement_key(EV_TPM2_NAME, bh_span_none(), name, key);
     if ((e = trust->lookup(trust->lookup_arg, EV_TPM2_NAME, key, &found, &diag)) != BH_OK) {
@@ -228,7 +228,7 @@ ev_tpm2_authenticate(void *state, const struct ev_trust *trust, struct ev_report
     t->source = EV_TPM2_NOBODY;
     t->has_ek = false;
     t->not_after = 0;
-    if (t->raw && (e = ev_tpm2_read_beside(t, trust, report)) != BH_OK)
+    if (t->raw && !t->has_signature && (e = ev_tpm2_read_beside(t, trust, report)) != BH_OK)
         return e;
     if ((e = check_complete(t, report)) != BH_OK)
         return e;

@@ -92,40 +92,65 @@ ask(const struct ev_trust *trust, const char *kind, struct bh_span *ret_bytes,
         diag.detail, diag.hint);
 }
 
-enum bh_err
-ev_tpm2_read_beside(struct ev_tpm2 *t, const struct ev_trust *trust, struct ev_report *report)
+/* Files that may lie beside a quote, as far as they are not there yet. */
+static enum bh_err
+read_files(struct ev_tpm2 *t, const struct ev_trust *trust, struct ev_report *report)
 {
     static const struct {
         const char *kind;
         enum bh_err (*read)(struct ev_tpm2 *t, struct bh_span bytes, struct ev_report *report);
     } files[] = {
-        {"signature.bin", ev_tpm2_read_signature},
-        {"quote.sig.tpmt", ev_tpm2_read_signature},
-        {"quote.sig", ev_tpm2_read_signature},
         {"pcrs.json", ev_tpm2_read_pcrs},
         {"ak_pub.tpmt", ev_tpm2_read_ak},
         {"ak_cert.der", ev_tpm2_read_ak_cert},
         {"ek_cert.der", ev_tpm2_read_ek_cert},
         {"eventlog.bin", ev_tpm2_read_log},
     };
+    const bool there[BH_COUNT(files)] = {
+        t->has_pcrs, t->has_ak, t->ak_cert.len > 0, t->ek_cert.len > 0, t->has_log};
     struct bh_span bytes;
     enum bh_err e;
 
-    if (trust->collateral == NULL || t->has_signature || t->has_pcrs)
-        return BH_OK;
     for (size_t i = 0; i < BH_COUNT(files); i++) {
-        if (files[i].read == ev_tpm2_read_signature && t->has_signature)
+        if (there[i])
             continue;
         if ((e = ask(trust, files[i].kind, &bytes, report)) != BH_OK)
             return e;
         if (bytes.len > 0 && (e = files[i].read(t, bytes, report)) != BH_OK)
             return e;
     }
-    /* Azure's report and the hardware's collateral go through the same reader as a collection. */
-    if ((e = ask(trust, "hcl_report.bin", &bytes, report)) != BH_OK || bytes.len == 0)
-        return e;
+    return BH_OK;
+}
+
+static enum bh_err
+read_signature_file(struct ev_tpm2 *t, const struct ev_trust *trust, struct ev_report *report)
+{
+    char by_bank[32];
+    const char *const names[] = {"signature.bin", "quote.sig.tpmt", "quote.sig", by_bank};
+    struct bh_span bytes;
+    enum bh_err e;
+
+    (void)snprintf(by_bank, sizeof(by_bank), "quote_%s.sig.tpmt",
+        ev_tpm2_bank_name(t->attest.selections[0].bank));
+    for (size_t i = 0; i < BH_COUNT(names) && !t->has_signature; i++) {
+        if ((e = ask(trust, names[i], &bytes, report)) != BH_OK)
+            return e;
+        if (bytes.len > 0 && (e = ev_tpm2_read_signature(t, bytes, report)) != BH_OK)
+            return e;
+    }
+    return BH_OK;
+}
+
+/* Azure's report and its TD's quote, by the reader of a collection. */
+static enum bh_err
+read_hcl_files(struct ev_tpm2 *t, const struct ev_trust *trust, struct ev_report *report)
+{
+    struct bh_span hcl, td = bh_span_none();
     struct bh_cmw cmw = {.collection = true};
-    struct bh_span td = bh_span_none();
+    enum bh_err e;
+
+    if ((e = ask(trust, "hcl_report.bin", &hcl, report)) != BH_OK || hcl.len == 0)
+        return e;
     if ((e = ask(trust, "td_quote.bin", &td, report)) != BH_OK)
         return e;
     if (td.len > 0) {
@@ -133,5 +158,18 @@ ev_tpm2_read_beside(struct ev_tpm2 *t, const struct ev_trust *trust, struct ev_r
         cmw.records[0].value = td;
         cmw.count = 1;
     }
-    return ev_tpm2_hcl_read(bytes, &cmw, &t->hcl, report);
+    return ev_tpm2_hcl_read(hcl, &cmw, &t->hcl, report);
+}
+
+enum bh_err
+ev_tpm2_read_beside(struct ev_tpm2 *t, const struct ev_trust *trust, struct ev_report *report)
+{
+    enum bh_err e;
+
+    if (trust->collateral == NULL)
+        return BH_OK;
+    if ((e = read_signature_file(t, trust, report)) != BH_OK ||
+        (e = read_files(t, trust, report)) != BH_OK)
+        return e;
+    return t->hcl.hardware == NULL ? read_hcl_files(t, trust, report) : BH_OK;
 }

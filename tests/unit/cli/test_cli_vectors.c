@@ -188,7 +188,6 @@ Test(vectors, platforms_of_later_versions)
     static const struct {
         const char *file, *platform;
     } cases[] = {
-        {"tpm/swtpm-generated/ecc-p256-sha256.msg", "tpm2"},
         {"nvidia/hopper-570/evidence.bin", "nvidia-gpu"},
     };
     struct ran r = {0};
