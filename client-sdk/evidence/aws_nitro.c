@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AWS Nitro attestation documents: recognise, decode, binding, claims. */
+/* AWS Nitro attestation documents, of enclaves and of NitroTPMs: recognise, decode, binding,
+ * claims; and the row of the enclaves. */
 #include "aws_nitro.h"
 
 #include "core/cbor.h"
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#define MEDIA_TYPE "application/aws-nitro-document"
 #define SOURCE "AWS Nitro attestation document"
 #define DOCUMENT_MAX (20 * 1024)
 #define PAYLOAD_MAX (16 * 1024)
@@ -20,12 +20,12 @@
 
 static const uint8_t protected_header[] = {0xa1, 0x01, 0x38, 0x22}; /* {1: -35}, ES384 */
 
-static bool
-takes(const char *media_type)
+bool
+ev_nitro_is_type(const char *media_type, const char *type)
 {
-    const size_t len = sizeof(MEDIA_TYPE) - 1;
+    const size_t len = strlen(type);
 
-    return strncasecmp(media_type, MEDIA_TYPE, len) == 0 &&
+    return strncasecmp(media_type, type, len) == 0 &&
            (media_type[len] == '\0' || media_type[len] == ';' || media_type[len] == ' ');
 }
 
@@ -42,13 +42,26 @@ skip_head(struct bh_reader *r, unsigned major)
         (void)bh_reader_take(r, (size_t)1 << (info - 24));
 }
 
-/*
- * A COSE_Sign1 whose payload is a map that begins with a text key: other formats here have integer
- * keys. Also for documents that are cut or have trailing bytes, so that decoding names the fault.
- */
+/* Up to where it can be read, the payload's map has the key. */
 static bool
-recognises(struct bh_span raw)
+has_key(struct bh_span payload, const char *name)
 {
+    struct bh_cbor c;
+
+    bh_cbor_init(&c, payload);
+    bh_cbor_map(&c);
+    while (bh_cbor_more(&c)) {
+        if (bh_span_is(bh_cbor_tstr(&c), name))
+            return bh_cbor_ok(&c);
+        bh_cbor_skip(&c);
+    }
+    return false;
+}
+
+bool
+ev_nitro_recognises(struct bh_span raw, bool *ret_tpm)
+{
+    struct bh_span payload;
     struct bh_cbor c;
     struct bh_reader r;
 
@@ -63,19 +76,50 @@ recognises(struct bh_span raw)
     bh_reader_init(&r, raw);
     (void)bh_reader_take(&r, bh_cbor_off(&c));
     skip_head(&r, 2); /* bytes */
+    if (!bh_reader_ok(&r))
+        return false;
+    payload = bh_span(raw.ptr + bh_reader_off(&r), raw.len - bh_reader_off(&r));
     skip_head(&r, 5); /* a map */
     skip_head(&r, 3); /* text */
+    *ret_tpm = bh_reader_ok(&r) && has_key(payload, "nitrotpm_pcrs") && !has_key(payload, "pcrs");
     return bh_reader_ok(&r);
 }
 
-static enum bh_err
-malformed(struct ev_report *report, const char *field, const char *expected, const char *found)
+/* ---- reports ---- */
+
+static const char *
+check_name(const struct ev_nitro *n, const char *field, char out[BH_CHECK_MAX])
+{
+    (void)snprintf(out, BH_CHECK_MAX, "%s.%s", n->name, field);
+    return out;
+}
+
+void
+ev_nitro_pass(const struct ev_nitro *n, struct ev_report *report, const char *source,
+    const char *field, const char *expected, const char *found)
 {
     char name[BH_CHECK_MAX];
 
-    (void)snprintf(name, sizeof(name), "aws-nitro.%s", field);
-    return ev_refuse(report, BH_ERR_EVIDENCE_MALFORMED, SOURCE, name, expected, found,
-        "send the document as the Nitro Security Module returned it");
+    if (report->detailed)
+        ev_pass(report, source, check_name(n, field, name), expected, found);
+}
+
+enum bh_err
+ev_nitro_refuse(const struct ev_nitro *n, struct ev_report *report, enum bh_err err,
+    const char *source, const char *field, const char *expected, const char *found,
+    const char *hint)
+{
+    char name[BH_CHECK_MAX];
+
+    return ev_refuse(report, err, source, check_name(n, field, name), expected, found, hint);
+}
+
+static enum bh_err
+malformed(const struct ev_nitro *n, struct ev_report *report, const char *field,
+    const char *expected, const char *found)
+{
+    return ev_nitro_refuse(n, report, BH_ERR_EVIDENCE_MALFORMED, SOURCE, field, expected, found,
+        "send the document as the Nitro Security Module or the NitroTPM returned it");
 }
 
 /* ---- the payload ---- */
@@ -117,7 +161,7 @@ struct payload {
 };
 
 static void
-read_pcrs(struct bh_cbor *c, struct ev_nitro *n, size_t *count)
+read_pcrs(struct bh_cbor *c, struct ev_nitro *n, bool tpm, size_t *count)
 {
     bh_cbor_map(c);
     while (bh_cbor_more(c)) {
@@ -126,8 +170,8 @@ read_pcrs(struct bh_cbor *c, struct ev_nitro *n, size_t *count)
 
         if (!bh_cbor_ok(c))
             return;
-        if (index >= EV_NITRO_PCRS)
-            bh_cbor_spoil(c, "a PCR index above 31");
+        if (index >= (tpm ? EV_NITROTPM_PCRS : EV_NITRO_PCRS))
+            bh_cbor_spoil(c, tpm ? "a PCR index above 23" : "a PCR index above 31");
         else if (value.len != 32 && value.len != 48 && value.len != 64)
             bh_cbor_spoil(c, "a PCR that is not 32, 48 or 64 bytes");
         else
@@ -179,7 +223,7 @@ read_field(struct bh_cbor *c, enum field field, struct ev_nitro *n, struct paylo
         break;
     case PCRS:
     case NITROTPM_PCRS:
-        read_pcrs(c, n, &p->pcrs);
+        read_pcrs(c, n, field == NITROTPM_PCRS, &p->pcrs);
         break;
     case CERTIFICATE:
         p->certificate = bh_cbor_bstr(c);
@@ -233,7 +277,7 @@ read_payload(struct ev_nitro *n, struct payload *p, struct ev_report *report)
         return BH_OK;
     (void)snprintf(
         found, sizeof(found), "%s, at byte %zu of the payload", bh_cbor_why(&c), bh_cbor_off(&c));
-    return malformed(report, at, "a map of the document's fields, each of its type", found);
+    return malformed(n, report, at, "a map of the document's fields, each of its type", found);
 }
 
 /* The rules of the fields that the types do not say. */
@@ -244,36 +288,50 @@ check_fields(struct ev_nitro *n, const struct payload *p, struct ev_report *repo
 
     for (size_t i = 0; i < BH_COUNT(mandatory); i++)
         if (!p->seen[mandatory[i]])
-            return malformed(report, field_names[mandatory[i]], "the field", "nothing");
+            return malformed(n, report, field_names[mandatory[i]], "the field", "nothing");
     if (n->module_id.len == 0)
-        return malformed(report, "module_id", "a name", "an empty one");
+        return malformed(n, report, "module_id", "a name", "an empty one");
     if (!bh_span_is(n->digest, "SHA384"))
-        return malformed(report, "digest", "SHA384", "another digest");
+        return malformed(n, report, "digest", "SHA384", "another digest");
     if (n->timestamp == 0 || n->timestamp > INT64_MAX)
-        return malformed(
-            report, "timestamp", "milliseconds since 1970, above 0", "0, or no time of this world");
+        return malformed(n, report, "timestamp", "milliseconds since 1970, above 0",
+            "0, or no time of this world");
     if (p->seen[PCRS] == p->seen[NITROTPM_PCRS])
         return malformed(
-            report, "pcrs", "either pcrs or nitrotpm_pcrs", p->seen[PCRS] ? "both" : "neither");
+            n, report, "pcrs", "either pcrs or nitrotpm_pcrs", p->seen[PCRS] ? "both" : "neither");
     if (p->pcrs == 0)
-        return malformed(report, "pcrs", "1 to 32 PCRs", "none");
+        return malformed(n, report, "pcrs", "1 to 32 PCRs", "none");
     if (n->public_key.is == EV_NITRO_BYTES && n->public_key.bytes.len == 0)
-        return malformed(report, "public_key", "1 to 1024 bytes, or null", "an empty one");
-    n->tpm = p->seen[NITROTPM_PCRS];
+        return malformed(n, report, "public_key", "1 to 1024 bytes, or null", "an empty one");
     return BH_OK;
 }
 
+/* The type that the document came with says which of the two it must be. */
 static enum bh_err
-read_certificate(
-    struct bh_span der, const char *field, struct ev_cert *ret_cert, struct ev_report *report)
+check_kind(const struct ev_nitro *n, const struct payload *p, struct ev_report *report)
+{
+    if (p->seen[NITROTPM_PCRS] == n->tpm)
+        return BH_OK;
+    if (n->tpm)
+        return ev_nitro_refuse(n, report, BH_ERR_UNSUPPORTED, SOURCE, "nitrotpm_pcrs",
+            "nitrotpm_pcrs, of a NitroTPM", "pcrs, of an enclave",
+            "an enclave's document has the type application/aws-nitro-document");
+    return ev_nitro_refuse(n, report, BH_ERR_UNSUPPORTED, SOURCE, "pcrs", "pcrs, of an enclave",
+        "nitrotpm_pcrs, of a NitroTPM",
+        "an EC2 instance with a NitroTPM is not an enclave: its PCRs mean something else");
+}
+
+static enum bh_err
+read_certificate(const struct ev_nitro *n, struct bh_span der, const char *field,
+    struct ev_cert *ret_cert, struct ev_report *report)
 {
     struct bh_diag diag = {0};
 
     if (der.len == 0 || der.len > CERTIFICATE_MAX)
-        return malformed(report, field, "certificates of 1 to 1024 bytes", "another length");
+        return malformed(n, report, field, "certificates of 1 to 1024 bytes", "another length");
     if (ev_cert_read(der, ret_cert, &diag) != BH_OK)
         return malformed(
-            report, field, "one X.509 certificate in DER and nothing behind it", diag.detail);
+            n, report, field, "one X.509 certificate in DER and nothing behind it", diag.detail);
     return BH_OK;
 }
 
@@ -282,12 +340,12 @@ read_certificates(struct ev_nitro *n, const struct payload *p, struct ev_report 
 {
     enum bh_err e;
 
-    if ((e = read_certificate(p->certificate, "certificate", &n->leaf, report)) != BH_OK)
+    if ((e = read_certificate(n, p->certificate, "certificate", &n->leaf, report)) != BH_OK)
         return e;
     if (p->bundle_len == 0)
-        return malformed(report, "cabundle", "at least one certificate, root first", "none");
+        return malformed(n, report, "cabundle", "at least one certificate, root first", "none");
     for (size_t i = 0; i < p->bundle_len; i++)
-        if ((e = read_certificate(p->bundle[i], "cabundle", &n->bundle[i], report)) != BH_OK)
+        if ((e = read_certificate(n, p->bundle[i], "cabundle", &n->bundle[i], report)) != BH_OK)
             return e;
     n->bundle_len = p->bundle_len;
     return BH_OK;
@@ -302,41 +360,44 @@ read_envelope(struct bh_span raw, struct ev_nitro *n, struct ev_report *report)
     char found[BH_VALUE_MAX];
 
     if (raw.len > DOCUMENT_MAX)
-        return malformed(report, "envelope", "at most 20 KiB", "more");
+        return malformed(n, report, "envelope", "at most 20 KiB", "more");
     if (bh_cose_decode(
             raw, BH_COSE_FORM_TAGGED_SIGN1 | BH_COSE_FORM_UNTAGGED_SIGN1, &n->cose, &diag) != BH_OK)
         return malformed(
-            report, "envelope", "one COSE_Sign1 (RFC 9052) and nothing behind it", diag.detail);
+            n, report, "envelope", "one COSE_Sign1 (RFC 9052) and nothing behind it", diag.detail);
     if (!bh_span_equal(n->cose.protected_, bh_span(protected_header, sizeof(protected_header))))
-        return malformed(report, "protected", "a1013822, which is {1: -35}, ES384",
+        return malformed(n, report, "protected", "a1013822, which is {1: -35}, ES384",
             n->cose.protected_.len > 0 ? bh_hex(n->cose.protected_, found, sizeof(found))
                                        : "an empty header");
     if (n->cose.protected_.ptr[n->cose.protected_.len] != 0xa0)
-        return malformed(report, "envelope", "an empty unprotected header", "another one");
+        return malformed(n, report, "envelope", "an empty unprotected header", "another one");
     if (n->cose.signature.len != SIGNATURE_LEN)
-        return malformed(report, "envelope", "a signature of 96 bytes", "another length");
+        return malformed(n, report, "envelope", "a signature of 96 bytes", "another length");
     if (n->cose.payload.len == 0 || n->cose.payload.len > PAYLOAD_MAX)
-        return malformed(report, "payload", "1 to 16384 bytes", "another length");
+        return malformed(n, report, "payload", "1 to 16384 bytes", "another length");
     return BH_OK;
 }
 
-static enum bh_err
-decode(struct bh_span raw, const char *media_type, struct ev_report *report, void **ret_state)
+enum bh_err
+ev_nitro_decode(
+    struct bh_span raw, const char *name, bool tpm, struct ev_report *report, void **ret_state)
 {
     struct payload p = {0};
     struct ev_nitro *n;
     enum bh_err e;
 
-    (void)media_type;
     if ((n = calloc(1, sizeof(*n))) == NULL)
-        return ev_refuse(report, BH_ERR_NOMEM, SOURCE, "aws-nitro.envelope", NULL, NULL, NULL);
+        return ev_refuse(report, BH_ERR_NOMEM, SOURCE, "evidence.memory", NULL, NULL, NULL);
+    n->name = name;
+    n->tpm = tpm;
     if ((e = read_envelope(raw, n, report)) != BH_OK ||
         (e = read_payload(n, &p, report)) != BH_OK || (e = check_fields(n, &p, report)) != BH_OK ||
+        (e = check_kind(n, &p, report)) != BH_OK ||
         (e = read_certificates(n, &p, report)) != BH_OK) {
         free(n);
         return e;
     }
-    ev_pass(report, SOURCE, "aws-nitro.envelope", "a well-formed attestation document",
+    ev_nitro_pass(n, report, SOURCE, "envelope", "a well-formed attestation document",
         n->tpm ? "one of a NitroTPM" : "one of an enclave");
     *ret_state = n;
     return BH_OK;
@@ -352,41 +413,29 @@ optional_text(const struct ev_nitro_optional *o, char out[BH_VALUE_MAX])
     return o->bytes.len == 0 ? "empty" : bh_hex(o->bytes, out, BH_VALUE_MAX);
 }
 
-static enum bh_err
-bind_key(const struct ev_nitro *n, const uint8_t binding[BH_BINDING_LEN], struct bh_span spki,
+enum bh_err
+ev_nitro_bind(const void *state, const uint8_t binding[BH_BINDING_LEN], struct bh_span spki,
     struct ev_report *report)
 {
+    const struct ev_nitro *n = state;
     const struct bh_span want = bh_span(binding, BH_BINDING_LEN);
     char expected[BH_VALUE_MAX], found[BH_VALUE_MAX];
 
     if (n->nonce.is != EV_NITRO_BYTES || !bh_span_equal(n->nonce.bytes, want))
-        return ev_refuse(report, BH_ERR_BINDING, "key binding", "aws-nitro.binding",
+        return ev_nitro_refuse(n, report, BH_ERR_BINDING, "key binding", "binding",
             bh_hex(want, expected, sizeof(expected)), optional_text(&n->nonce, found),
-            "ask the enclave for a document whose nonce is the binding of this challenge, key and "
-            "context");
+            "ask for a document whose nonce is the binding of this challenge, key and context");
     if (report->detailed)
-        ev_pass(report, "key binding", "aws-nitro.binding",
-            bh_hex(want, expected, sizeof(expected)), expected);
+        ev_nitro_pass(n, report, "key binding", "binding", bh_hex(want, expected, sizeof(expected)),
+            expected);
     if (n->public_key.is != EV_NITRO_BYTES)
         return BH_OK;
     if (!bh_span_equal(n->public_key.bytes, spki))
-        return ev_refuse(report, BH_ERR_BINDING, "key binding", "aws-nitro.public_key",
+        return ev_nitro_refuse(n, report, BH_ERR_BINDING, "key binding", "public_key",
             bh_hex(spki, expected, sizeof(expected)), optional_text(&n->public_key, found),
             "the document's public_key is null or the SubjectPublicKeyInfo of the enrolled key");
-    ev_pass(report, "key binding", "aws-nitro.public_key", "the enrolled key", "the same key");
+    ev_nitro_pass(n, report, "key binding", "public_key", "the enrolled key", "the same key");
     return BH_OK;
-}
-
-static enum bh_err
-bind_to(const void *state, const uint8_t binding[BH_BINDING_LEN], struct bh_span spki,
-    struct ev_report *report)
-{
-    const struct ev_nitro *n = state;
-    enum bh_err e;
-
-    if ((e = ev_nitro_check_enclave(n, report)) != BH_OK)
-        return e;
-    return bind_key(n, binding, spki, report);
 }
 
 /* ---- claims ---- */
@@ -416,8 +465,8 @@ set_optional(json_t *claims, const char *name, const struct ev_nitro_optional *o
         claims, name, o->is == EV_NITRO_NULL ? json_null() : hex_json(o->bytes));
 }
 
-static json_t *
-claims(const void *state)
+json_t *
+ev_nitro_claims(const void *state)
 {
     const struct ev_nitro *n = state;
     json_t *all = json_object(), *pcrs = json_object(), *bundle = json_array();
@@ -448,16 +497,39 @@ claims(const void *state)
     return all;
 }
 
+/* ---- enclaves ---- */
+
+static bool
+takes(const char *media_type)
+{
+    return ev_nitro_is_type(media_type, "application/aws-nitro-document");
+}
+
+static bool
+recognises(struct bh_span raw)
+{
+    bool tpm = false;
+
+    return ev_nitro_recognises(raw, &tpm) && !tpm;
+}
+
+static enum bh_err
+decode(struct bh_span raw, const char *media_type, struct ev_report *report, void **ret_state)
+{
+    (void)media_type;
+    return ev_nitro_decode(raw, ev_aws_nitro.name, false, report, ret_state);
+}
+
 const struct ev_platform ev_aws_nitro = {
     .name = "aws-nitro",
     .takes = takes,
     .recognises = recognises,
     .decode = decode,
     .free = free,
-    .bind = bind_to,
+    .bind = ev_nitro_bind,
     .authenticate = ev_nitro_authenticate,
     .entry_parse = ev_nitro_entry_parse,
     .entry_free = ev_nitro_entry_free,
     .appraise = ev_nitro_appraise,
-    .claims = claims,
+    .claims = ev_nitro_claims,
 };

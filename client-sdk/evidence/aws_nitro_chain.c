@@ -29,6 +29,14 @@ is_same_cert(X509 *anchor, struct bh_span der)
            i2d_X509(anchor, &at) == len && bh_span_equal(bh_span(buf, der.len), der);
 }
 
+/* AWS has one root for enclaves and NitroTPMs; an anchor of NitroTPMs alone admits no enclave. */
+static bool
+anchors(const struct ev_anchor *a, const struct ev_nitro *n)
+{
+    return a->platform[0] == '\0' || strcmp(a->platform, n->name) == 0 ||
+           strcmp(a->platform, ev_aws_nitro.name) == 0;
+}
+
 /* One of the anchors is the document's root, byte for byte; simulated if any such one says so. */
 static bool
 find_anchor(const struct ev_nitro *n, const struct ev_trust *trust, bool *ret_simulated)
@@ -39,7 +47,7 @@ find_anchor(const struct ev_nitro *n, const struct ev_trust *trust, bool *ret_si
     for (size_t i = 0; i < trust->anchors_len; i++) {
         const struct ev_anchor *a = &trust->anchors[i];
 
-        if (a->platform[0] != '\0' && strcmp(a->platform, ev_aws_nitro.name) != 0)
+        if (!anchors(a, n))
             continue;
         if (!is_same_cert(a->cert, n->bundle[0].der))
             continue;
@@ -102,7 +110,7 @@ no_anchor(const struct ev_nitro *n, const struct ev_trust *trust, struct ev_repo
         return ev_refuse(report, BH_ERR_SIMULATED, "anchor", "simulated", "genuine evidence",
             "a document under a root that says SIMULATED",
             "simulated devices enrol only on a server that was made with --allow-simulated");
-    return ev_refuse(report, BH_ERR_NOT_AUTHENTIC, "anchor", "aws-nitro.chain",
+    return ev_nitro_refuse(n, report, BH_ERR_NOT_AUTHENTIC, "anchor", "chain",
         "cabundle[0] is a pinned root", "another root",
         "the AWS Nitro Enclaves root G1 is built in; other roots must be given as trust anchors");
 }
@@ -121,7 +129,7 @@ check_path(const struct ev_nitro *n, const struct ev_trust *trust, struct ev_rep
         return BH_OK;
     (void)snprintf(
         found, sizeof(found), "certificate %zu of %zu %s", at + 1, n->bundle_len + 1, fault);
-    return ev_refuse(report, BH_ERR_NOT_AUTHENTIC, "anchor", "aws-nitro.chain",
+    return ev_nitro_refuse(n, report, BH_ERR_NOT_AUTHENTIC, "anchor", "chain",
         "a path from the pinned root to the leaf", found, NULL);
 }
 
@@ -141,11 +149,11 @@ check_validity(const struct ev_nitro *n, const struct ev_trust *trust, struct ev
         (void)snprintf(expected, sizeof(expected),
             "%s to %s, the validity of certificate %zu of %zu", bh_time_text(c->not_before, from),
             bh_time_text(c->not_after, to), i + 1, n->bundle_len + 1);
-        return ev_refuse(report, BH_ERR_NOT_AUTHENTIC, "clock", "aws-nitro.validity", expected,
+        return ev_nitro_refuse(n, report, BH_ERR_NOT_AUTHENTIC, "clock", "validity", expected,
             bh_time_text(now, at),
             "a Nitro certificate lives three hours: fetch a new document, and check both clocks");
     }
-    ev_pass(report, "clock", "aws-nitro.validity", "every certificate of the chain is valid",
+    ev_nitro_pass(n, report, "clock", "validity", "every certificate of the chain is valid",
         report->detailed ? bh_time_text(now, at) : NULL);
     return BH_OK;
 }
@@ -159,13 +167,13 @@ check_timestamp(const struct ev_nitro *n, const struct ev_trust *trust, struct e
     if (trust->max_age == 0)
         return BH_OK;
     if (made >= trust->now - trust->max_age && made <= trust->now + trust->skew) {
-        ev_pass(report, "clock", "aws-nitro.timestamp", "a fresh document",
+        ev_nitro_pass(n, report, "clock", "timestamp", "a fresh document",
             report->detailed ? bh_time_text(made, found) : NULL);
         return BH_OK;
     }
     (void)snprintf(expected, sizeof(expected), "at most %lld s before and %lld s after %s",
         (long long)trust->max_age, (long long)trust->skew, bh_time_text(trust->now, now));
-    return ev_refuse(report, BH_ERR_NOT_AUTHENTIC, "clock", "aws-nitro.timestamp", expected,
+    return ev_nitro_refuse(n, report, BH_ERR_NOT_AUTHENTIC, "clock", "timestamp", expected,
         bh_time_text(made, found), "fetch a new document, and check both clocks");
 }
 
@@ -226,15 +234,15 @@ check_chain_signatures(
     }
     EVP_PKEY_free(issuer);
     if (good) {
-        ev_pass(report, "anchor", "aws-nitro.chain", "a path from the pinned root to the leaf",
+        ev_nitro_pass(n, report, "anchor", "chain", "a path from the pinned root to the leaf",
             "signatures, names and constraints hold");
-        ev_pass(report, "not given", "aws-nitro.revocation", "the CRLs that the chain names",
-            "not looked at");
+        ev_nitro_pass(
+            n, report, "not given", "revocation", "the CRLs that the chain names", "not looked at");
         return BH_OK;
     }
     (void)snprintf(found, sizeof(found),
         "certificate %zu of %zu has a signature that does not verify", at + 1, n->bundle_len + 1);
-    return ev_refuse(report, BH_ERR_NOT_AUTHENTIC, "anchor", "aws-nitro.chain",
+    return ev_nitro_refuse(n, report, BH_ERR_NOT_AUTHENTIC, "anchor", "chain",
         "certificates signed by the one before them", found, NULL);
 }
 
@@ -244,11 +252,11 @@ check_document_signature(const struct ev_nitro *n, struct ev_report *report)
     struct bh_diag diag = {0};
 
     if (bh_cose_verify_spki(&n->cose, n->leaf.spki, &diag) == BH_OK) {
-        ev_pass(report, "signature", "aws-nitro.signature", "ES384 by the leaf certificate's key",
+        ev_nitro_pass(n, report, "signature", "signature", "ES384 by the leaf certificate's key",
             "it verifies");
         return BH_OK;
     }
-    return ev_refuse(report, BH_ERR_NOT_AUTHENTIC, "signature", "aws-nitro.signature",
+    return ev_nitro_refuse(n, report, BH_ERR_NOT_AUTHENTIC, "signature", "signature",
         "ES384 by the leaf certificate's key", diag.detail,
         "the document was changed after it was signed");
 }
@@ -271,10 +279,10 @@ check_module(const struct ev_nitro *n, struct ev_report *report)
     (void)snprintf(expected, sizeof(expected), "%.*s.<region>.aws",
         (int)(id.len < 150 ? id.len : 150), (const char *)id.ptr);
     if (cn.len > id.len && memcmp(cn.ptr, id.ptr, id.len) == 0 && cn.ptr[id.len] == '.') {
-        ev_pass(report, "signature", "aws-nitro.module_id", expected, found);
+        ev_nitro_pass(n, report, "signature", "module_id", expected, found);
         return BH_OK;
     }
-    return ev_refuse(report, BH_ERR_NOT_AUTHENTIC, "signature", "aws-nitro.module_id", expected,
+    return ev_nitro_refuse(n, report, BH_ERR_NOT_AUTHENTIC, "signature", "module_id", expected,
         found, "the leaf certificate is of another module than the document");
 }
 

@@ -22,13 +22,13 @@ ev_nitro_entry_free(void *state)
     free(refs);
 }
 
-/* "0" to "31", written in the one way. */
+/* A number below @p pcrs, written in the one way. */
 static bool
-read_index(const char *name, size_t *ret_index)
+read_index(const char *name, size_t pcrs, size_t *ret_index)
 {
     char again[4];
 
-    for (unsigned i = 0; i < EV_NITRO_PCRS; i++) {
+    for (unsigned i = 0; i < pcrs; i++) {
         (void)snprintf(again, sizeof(again), "%u", i);
         if (strcmp(again, name) == 0) {
             *ret_index = i;
@@ -39,22 +39,45 @@ read_index(const char *name, size_t *ret_index)
 }
 
 static enum bh_err
-read_pcr(const json_t *pcrs, const char *name, struct refs *refs, struct bh_diag *diag)
+read_pcr(const json_t *object, const char *name, size_t pcrs, struct ev_hexlist *lists,
+    struct bh_diag *diag)
 {
     struct ev_hexlist *list;
+    char expected[16];
     size_t index;
     enum bh_err e;
 
-    if (!read_index(name, &index))
+    (void)snprintf(expected, sizeof(expected), "0 to %zu", pcrs - 1);
+    if (!read_index(name, pcrs, &index))
         return bh_refuse(
-            diag, BH_ERR_MALFORMED, name, "0 to 31", name, "there is no PCR of this index");
-    list = &refs->pcrs[index];
-    if ((e = ev_hexlist_read(pcrs, name, false, 32, 64, list, diag)) != BH_OK)
+            diag, BH_ERR_MALFORMED, name, expected, name, "there is no PCR of this index");
+    list = &lists[index];
+    if ((e = ev_hexlist_read(object, name, false, 32, 64, list, diag)) != BH_OK)
         return e;
     for (size_t i = 0; i < list->len; i++)
         if (list->items[i].len != 32 && list->items[i].len != 48 && list->items[i].len != 64)
             return bh_refuse(diag, BH_ERR_MALFORMED, name, "32, 48 or 64 bytes", "another length",
                 "a PCR is a SHA-256, SHA-384 or SHA-512 value");
+    return BH_OK;
+}
+
+enum bh_err
+ev_nitro_pcrs_read(const json_t *entry, size_t pcrs, struct ev_hexlist *lists, struct bh_diag *diag)
+{
+    json_t *object = NULL, *list;
+    const char *name;
+    enum bh_err e;
+
+    if ((e = bh_json_member(entry, "pcrs", JSON_OBJECT, false, &object, diag)) != BH_OK)
+        return e;
+    json_object_foreach(object, name, list)
+    {
+        (void)list;
+        if ((e = read_pcr(object, name, pcrs, lists, diag)) != BH_OK) {
+            ev_field_prefix(diag, "pcrs.");
+            return e;
+        }
+    }
     return BH_OK;
 }
 
@@ -82,23 +105,14 @@ ev_nitro_entry_parse(const json_t *entry, bool owner_any, void **ret_refs, bool 
     static const char *const members[] = {
         "platform", "simulated", "debug", "owner", "context", "pcrs", NULL};
     struct refs *refs = NULL;
-    json_t *pcrs = NULL, *list;
-    const char *name;
     enum bh_err e;
 
-    if ((e = ev_members_only(entry, members, diag)) != BH_OK ||
-        (e = bh_json_member(entry, "pcrs", JSON_OBJECT, false, &pcrs, diag)) != BH_OK)
+    if ((e = ev_members_only(entry, members, diag)) != BH_OK)
         return e;
     if ((refs = calloc(1, sizeof(*refs))) == NULL)
         return bh_fail(diag, BH_ERR_NOMEM, "policy entry");
-    json_object_foreach(pcrs, name, list)
-    {
-        (void)list;
-        if ((e = read_pcr(pcrs, name, refs, diag)) != BH_OK) {
-            ev_field_prefix(diag, "pcrs.");
-            goto out;
-        }
-    }
+    if ((e = ev_nitro_pcrs_read(entry, EV_NITRO_PCRS, refs->pcrs, diag)) != BH_OK)
+        goto out;
     if ((e = check_pins(refs, owner_any, ret_owner_pinned, diag)) != BH_OK)
         goto out;
     *ret_refs = refs;
@@ -117,16 +131,6 @@ ev_nitro_debug(const struct ev_nitro *n)
         if (!bh_span_is_zero(n->pcrs[i]))
             return false;
     return true;
-}
-
-enum bh_err
-ev_nitro_check_enclave(const struct ev_nitro *n, struct ev_report *report)
-{
-    if (!n->tpm)
-        return BH_OK;
-    return ev_refuse(report, BH_ERR_UNSUPPORTED, "AWS Nitro attestation document", "aws-nitro.pcrs",
-        "pcrs, of an enclave", "nitrotpm_pcrs, of a NitroTPM",
-        "an EC2 instance with a NitroTPM is not an enclave: its PCRs mean something else");
 }
 
 static enum bh_err
@@ -165,8 +169,8 @@ check_pcrs(const struct ev_nitro *n, const struct refs *refs, bool debug, struct
     return BH_OK;
 }
 
-static void
-fill_hardware_id(const struct ev_nitro *n, struct ev_verdict *verdict)
+void
+ev_nitro_hardware_id(const struct ev_nitro *n, struct ev_verdict *verdict)
 {
     verdict->hardware_id_len = EV_HARDWARE_ID_MAX;
     if (n->module_id.len <= EV_HARDWARE_ID_MAX) {
@@ -195,7 +199,7 @@ fill_verdict(
     /* 33: a runtime that is not recognised; nothing measured it. */
     verdict->submod.trust[BH_TRUST_EXECUTABLES] = debug ? 33 : 2;
     verdict->submod.trust[BH_TRUST_HARDWARE] = 2;
-    fill_hardware_id(n, verdict);
+    ev_nitro_hardware_id(n, verdict);
     verdict->measurement_len = n->pcrs[0].len;
     if (n->pcrs[0].len > 0)
         memcpy(verdict->measurement, n->pcrs[0].ptr, n->pcrs[0].len);
@@ -213,9 +217,6 @@ ev_nitro_appraise(const void *state, const struct ev_authenticity *auth, const v
 
     (void)auth;
     *ret_depth = 0;
-    if ((e = ev_nitro_check_enclave(n, report)) != BH_OK)
-        return e;
-    (*ret_depth)++;
     if ((e = check_debug(debug, debug_allowed, report)) != BH_OK)
         return e;
     (*ret_depth)++;

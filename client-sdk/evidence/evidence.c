@@ -10,16 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct ev_platform *const platforms[] = {
-    &ev_aws_nitro, &ev_arm_cca, &ev_psa, &ev_amd_sev_snp, &ev_intel_sgx, &ev_intel_tdx, &ev_tpm2};
-static const char *const platform_names[] = {
-    "aws-nitro", "arm-cca", "psa", "amd-sev-snp", "intel-sgx", "intel-tdx", "tpm2", NULL};
-#define BUILT_IN "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx, tpm2"
+static const struct ev_platform *const platforms[] = {&ev_aws_nitro, &ev_arm_cca, &ev_psa,
+    &ev_amd_sev_snp, &ev_intel_sgx, &ev_intel_tdx, &ev_tpm2, &ev_aws_nitrotpm};
+static const char *const platform_names[] = {"aws-nitro", "arm-cca", "psa", "amd-sev-snp",
+    "intel-sgx", "intel-tdx", "tpm2", "aws-nitrotpm", NULL};
+#define BUILT_IN "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx, tpm2, aws-nitrotpm"
 
 /* Raw bytes are offered to the pickiest first: a CCA platform token has claims of PSA's, and a PSA
  * token whose first claim is a vendor's begins like a Nitro document. */
-static const struct ev_platform *const by_form[] = {
-    &ev_tpm2, &ev_intel_sgx, &ev_intel_tdx, &ev_amd_sev_snp, &ev_arm_cca, &ev_psa, &ev_aws_nitro};
+static const struct ev_platform *const by_form[] = {&ev_tpm2, &ev_intel_sgx, &ev_intel_tdx,
+    &ev_amd_sev_snp, &ev_arm_cca, &ev_psa, &ev_aws_nitrotpm, &ev_aws_nitro};
 
 struct ev_evidence {
     const struct ev_platform *platform;

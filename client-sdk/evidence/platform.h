@@ -86,6 +86,7 @@ extern const struct ev_platform ev_intel_sgx;
 extern const struct ev_platform ev_intel_tdx;
 extern const struct ev_platform ev_amd_sev_snp;
 extern const struct ev_platform ev_tpm2;
+extern const struct ev_platform ev_aws_nitrotpm;
 
 /** The row of a platform's name; NULL when there is none. */
 const struct ev_platform *ev_platform_find(const char *name);

@@ -12,6 +12,8 @@
 #define ENTRIES_MAX 1024
 #define CONTEXTS_MAX 256
 #define RESERVED "beachhead"
+#define PLATFORMS                                                                                  \
+    "aws-nitro | arm-cca | psa | amd-sev-snp | intel-sgx | intel-tdx | tpm2 | aws-nitrotpm"
 
 struct ev_policy {
     json_t *json; /* the strings of profile and workload are borrowed from it */
@@ -144,20 +146,18 @@ read_contexts(const json_t *object, struct ev_entry *entry, struct bh_diag *diag
 static enum bh_err
 find_platform(const char *name, const struct ev_platform **ret_platform, struct bh_diag *diag)
 {
-    static const char *const later[] = {"nvidia-gpu", "aws-nitrotpm"};
+    static const char *const later[] = {"nvidia-gpu"};
 
     for (size_t i = 0; i < BH_COUNT(later); i++)
         if (strcmp(name, later[i]) == 0) {
-            bh_refuse(diag, BH_ERR_UNSUPPORTED, "platform",
-                "aws-nitro | arm-cca | psa | amd-sev-snp | intel-sgx | intel-tdx | tpm2", name,
+            bh_refuse(diag, BH_ERR_UNSUPPORTED, "platform", PLATFORMS, name,
                 "the platform %s is not built into this version", name);
             bh_hint(diag, "remove the entry, or use a version that has this platform");
             return BH_ERR_UNSUPPORTED;
         }
     if ((*ret_platform = ev_platform_find(name)) == NULL)
-        return bh_refuse(diag, BH_ERR_MALFORMED, "platform",
-            "aws-nitro | arm-cca | psa | amd-sev-snp | intel-sgx | intel-tdx | tpm2", name,
-            "there is no such platform");
+        return bh_refuse(
+            diag, BH_ERR_MALFORMED, "platform", PLATFORMS, name, "there is no such platform");
     return BH_OK;
 }
 

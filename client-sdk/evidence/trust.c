@@ -25,12 +25,14 @@ add_root(struct ev_trust *trust, const struct ev_vendor_root *root)
     return BH_OK;
 }
 
-/* One root of Intel's anchors the quotes of enclaves and of TDs. */
+/* One root of Intel's anchors the quotes of enclaves and of TDs, one of AWS's the documents of
+ * enclaves and of NitroTPMs. */
 static bool
 is_root_of(const struct ev_vendor_root *root, const char *platform)
 {
     return platform == NULL || strcmp(platform, root->platform) == 0 ||
-           (strcmp(platform, "intel-tdx") == 0 && strcmp(root->platform, "intel-sgx") == 0);
+           (strcmp(platform, "intel-tdx") == 0 && strcmp(root->platform, "intel-sgx") == 0) ||
+           (strcmp(platform, "aws-nitrotpm") == 0 && strcmp(root->platform, "aws-nitro") == 0);
 }
 
 enum bh_err

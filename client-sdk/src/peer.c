@@ -14,6 +14,7 @@ static const struct {
     const char *name;
 } measures[] = {
     {"aws-nitro", "pcr0"},
+    {"aws-nitrotpm", "pcr4"},
     {"arm-cca", "realm.initial_measurement"},
     {"psa", "software*"},
     {"amd-sev-snp", "measurement"},

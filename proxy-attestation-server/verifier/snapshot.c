@@ -98,14 +98,16 @@ pas_ground_policy(const struct pas_ground *g, const char *workload)
 
 /* ---- anchors ---- */
 
-/* The platform whose name the file's begins with. */
+/* The platform whose name the file's begins with; the longer of two that fit. */
 static const char *
 platform_of(const char *file)
 {
+    const char *found = NULL;
+
     for (const char *const *p = ev_platforms(); *p != NULL; p++)
-        if (strncmp(file, *p, strlen(*p)) == 0)
-            return *p;
-    return NULL;
+        if (strncmp(file, *p, strlen(*p)) == 0 && (found == NULL || strlen(*p) > strlen(found)))
+            found = *p;
+    return found;
 }
 
 static enum bh_err

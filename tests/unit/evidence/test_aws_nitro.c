@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DOCUMENT_TYPE "application/aws-nitro-document"
+static const char enclave_type[] = "application/aws-nitro-document";
+static const char tpm_type[] = "application/aws-nitrotpm-document";
+static const char *document_type = enclave_type; /* of the row at hand */
 
 /* Decode as a CMW record would be, and raw; both must agree. */
 static enum bh_err
@@ -23,7 +25,7 @@ decode(struct bh_span bytes, struct ev_report *report, struct ev_evidence **ret_
     struct bh_cmw cmw = {.count = 1};
     enum bh_err e, raw;
 
-    (void)snprintf(cmw.records[0].type, sizeof(cmw.records[0].type), "%s", DOCUMENT_TYPE);
+    (void)snprintf(cmw.records[0].type, sizeof(cmw.records[0].type), "%s", document_type);
     cmw.records[0].value = bytes;
     e = ev_decode(&cmw, report, ret_ev);
     ev_report_init(&raw_report, false);
@@ -89,7 +91,7 @@ check_claims(struct bh_span bytes, const json_t *row, const char *file)
 
     ev_report_init(&report, false);
     cr_assert_eq(decode(bytes, &report, &ev), BH_OK);
-    cr_assert_str_eq(ev_platform(ev), "aws-nitro");
+    cr_assert_str_eq(ev_platform(ev), document_type == tpm_type ? "aws-nitrotpm" : "aws-nitro");
     claims = ev_claims(ev);
     pcrs = json_object_get(claims, "pcrs");
     if (pcrs == NULL)
@@ -178,8 +180,8 @@ check_appraisal(struct bh_span bytes, const json_t *row, int64_t at, bool tpm, c
     cr_assert_eq(ev_authenticate(ev, &trust, &report), BH_OK);
     e = ev_appraise(ev, policy, bh_span_none(), &report, &verdict);
     if (tpm) {
-        cr_assert_eq(e, BH_ERR_UNSUPPORTED, "%s", file);
-        cr_assert_str_eq(report.diag.check, "aws-nitro.pcrs");
+        cr_assert_eq(e, BH_ERR_REFERENCE_MISSING, "%s", file);
+        cr_assert_str_eq(report.diag.check, "policy.platform");
     } else if (debug) {
         cr_assert_eq(e, BH_ERR_POLICY, "%s", file);
         cr_assert_str_eq(report.diag.check, "aws-nitro.debug");
@@ -195,6 +197,24 @@ check_appraisal(struct bh_span bytes, const json_t *row, int64_t at, bool tpm, c
     ev_trust_clear(&trust);
 }
 
+/* The other kind's media type: refused by what the document is. */
+static void
+check_kind(struct bh_span bytes, bool tpm, const char *file)
+{
+    struct ev_evidence *ev = NULL;
+    struct ev_report report;
+    struct bh_cmw cmw = {.count = 1};
+
+    (void)snprintf(
+        cmw.records[0].type, sizeof(cmw.records[0].type), "%s", tpm ? enclave_type : tpm_type);
+    cmw.records[0].value = bytes;
+    ev_report_init(&report, false);
+    cr_assert_eq(ev_decode(&cmw, &report, &ev), BH_ERR_UNSUPPORTED, "%s", file);
+    cr_assert_str_eq(
+        report.diag.check, tpm ? "aws-nitro.pcrs" : "aws-nitrotpm.nitrotpm_pcrs", "%s", file);
+    cr_assert_null(ev);
+}
+
 static void
 check_genuine(struct bh_span bytes, const json_t *row, int64_t at, bool tpm, const char *file)
 {
@@ -203,16 +223,18 @@ check_genuine(struct bh_span bytes, const json_t *row, int64_t at, bool tpm, con
     uint8_t *longer;
     int64_t end, begin;
     char from[BH_TIME_MAX];
+    const char *validity = tpm ? "aws-nitrotpm.validity" : "aws-nitro.validity";
 
     cr_assert_eq(verify_at(bytes, at, &report), BH_OK, "%s: %s", file, report.diag.detail);
     check_claims(bytes, row, file);
     check_appraisal(bytes, row, at, tpm, file);
+    check_kind(bytes, tpm, file);
     (void)snprintf(from, sizeof(from), "%.20s", valid);
     cr_assert_eq(bh_time_read(from, &begin), BH_OK);
     cr_assert_eq(bh_time_read(valid + 24, &end), BH_OK, "%s", valid);
     cr_assert_eq(verify_at(bytes, end, &report), BH_OK, "%s: %s", file, report.diag.detail);
-    must_refuse(bytes, end + 1, BH_ERR_NOT_AUTHENTIC, "aws-nitro.validity", file);
-    must_refuse(bytes, begin - 1, BH_ERR_NOT_AUTHENTIC, "aws-nitro.validity", file);
+    must_refuse(bytes, end + 1, BH_ERR_NOT_AUTHENTIC, validity, file);
+    must_refuse(bytes, begin - 1, BH_ERR_NOT_AUTHENTIC, validity, file);
     check_against_openssl(bytes, at, end, file);
     /* The same document in the tagged form, and with one byte too many. */
     longer = malloc(bytes.len + 1);
@@ -221,8 +243,8 @@ check_genuine(struct bh_span bytes, const json_t *row, int64_t at, bool tpm, con
     cr_assert_eq(verify_at(bh_span(longer, bytes.len + 1), at, &report), BH_OK, "%s", file);
     memcpy(longer, bytes.ptr, bytes.len);
     longer[bytes.len] = 0;
-    must_refuse(
-        bh_span(longer, bytes.len + 1), at, BH_ERR_EVIDENCE_MALFORMED, "aws-nitro.envelope", file);
+    must_refuse(bh_span(longer, bytes.len + 1), at, BH_ERR_EVIDENCE_MALFORMED,
+        tpm ? "aws-nitrotpm.envelope" : "aws-nitro.envelope", file);
     free(longer);
 }
 
@@ -242,6 +264,7 @@ check_row(const json_t *row, const char *kind)
     buf = bh_vector(file, &bytes.len);
     bytes.ptr = buf;
     cr_assert_eq(bh_time_read(time, &at), BH_OK);
+    document_type = strcmp(kind, "nitrotpm") == 0 ? tpm_type : enclave_type;
     if (strcmp(result, "genuine") == 0)
         check_genuine(bytes, row, at, strcmp(kind, "nitrotpm") == 0, file);
     else if (strcmp(result, "bad-signature") == 0)

@@ -263,9 +263,6 @@ Test(nitro_forged, binding)
     bound(&doc, binding, spki, BH_ERR_BINDING, "aws-nitro.public_key");
     doc.public_key = spki;
     bound(&doc, binding, spki, BH_OK, "");
-    doc.tpm_key = true;
-    doc.pcrs_key = false;
-    bound(&doc, binding, spki, BH_ERR_UNSUPPORTED, "aws-nitro.pcrs");
 }
 
 /* ---- chain ---- */

@@ -138,6 +138,8 @@ clear_chain(void)
     forge_chain_clear(&chain);
 }
 
+static bool tpm; /* the last document was a NitroTPM's */
+
 static void
 put_pcrs(struct bh_writer *w, struct chance *c, enum fault fault)
 {
@@ -149,7 +151,7 @@ put_pcrs(struct bh_writer *w, struct chance *c, enum fault fault)
     size_t n = 0;
 
     map_init(&m, c);
-    for (unsigned i = 0; i < 32 && n < PAIRS_MAX - 2; i++) {
+    for (unsigned i = 0; i < (tpm ? 24 : 32) && n < PAIRS_MAX - 2; i++) {
         if ((which >> i & 1) == 0)
             continue;
         n++;
@@ -266,8 +268,8 @@ static void
 make_payload(struct chance *c, enum fault fault, struct item *ret_payload)
 {
     static struct map m;
-    const bool tpm = chance_half(c);
 
+    tpm = chance_half(c);
     map_init(&m, c);
     put_identity(&m, fault);
     if (fault != PCRS_NEITHER)
@@ -323,7 +325,20 @@ nitro_variant(uint64_t seed, enum fault fault, struct item *ret_document)
         ret_document->buf[0] = 0xd1;
 }
 
-static const char *const type = "application/aws-nitro-document";
+static const char *
+type(void)
+{
+    return tpm ? "application/aws-nitrotpm-document" : "application/aws-nitro-document";
+}
+
+/* The check of the kind of document at hand. */
+static const char *
+check_of(enum fault fault, char out[64])
+{
+    (void)snprintf(out, 64, "%s%s", tpm ? "aws-nitrotpm" : "aws-nitro",
+        faults[fault].check + sizeof("aws-nitro") - 1);
+    return out;
+}
 
 Test(variants_nitro, right_ones, .init = make_chain, .fini = clear_chain)
 {
@@ -337,7 +352,7 @@ Test(variants_nitro, right_ones, .init = make_chain, .fini = clear_chain)
 
         nitro_variant(seed, RIGHT, &document);
         (void)snprintf(what, sizeof(what), "seed %llu", (unsigned long long)seed);
-        must_hold(item_span(&document), seed % 2 == 0 ? type : NULL, &trust, what);
+        must_hold(item_span(&document), seed % 2 == 0 ? type() : NULL, &trust, what);
     }
     ev_chain_cache_free(trust.cache);
 }
@@ -351,13 +366,13 @@ Test(variants_nitro, one_fault, .init = make_chain, .fini = clear_chain)
     trust.cache = ev_chain_cache_new(8);
     for (unsigned fault = RIGHT + 1; fault < FAULTS; fault++) {
         for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
-            char what[64];
+            char what[64], check[64];
 
             nitro_variant(seed + 1000 * fault, fault, &document);
             (void)snprintf(what, sizeof(what), "fault %u, seed %llu", fault,
                 (unsigned long long)(seed + 1000 * fault));
-            must_refuse(
-                item_span(&document), type, &trust, faults[fault].err, faults[fault].check, what);
+            must_refuse(item_span(&document), type(), &trust, faults[fault].err,
+                check_of(fault, check), what);
         }
     }
     ev_chain_cache_free(trust.cache);
