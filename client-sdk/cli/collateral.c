@@ -189,19 +189,6 @@ cmd_export(int argc, char **argv)
     return e == BH_OK && fflush(stdout) == 0 ? 0 : e == BH_OK ? 2 : bh_cli_failed(EXPORT, &diag);
 }
 
-static int
-cmd_fetch(int argc, char **argv)
-{
-    (void)argc;
-    (void)argv;
-    (void)fprintf(stderr,
-        "beachhead collateral fetch: not built yet in version %s.\n"
-        "  do: fetch the URL that a refusal names by any means, then `beachhead collateral "
-        "import`\n",
-        BH_VERSION);
-    return 2;
-}
-
 int
 bh_cmd_collateral(int argc, char **argv)
 {
@@ -209,7 +196,7 @@ bh_cmd_collateral(int argc, char **argv)
         {"import", "verify files and put them into a server's folder", bh_collateral_import},
         {"list", "what stands there", cmd_list},
         {"export", "write all of it into one file", cmd_export},
-        {"fetch", "(not built yet)", cmd_fetch},
+        {"fetch", "renew it from the vendors' services", bh_collateral_fetch},
         {0},
     };
 

@@ -103,7 +103,8 @@ BH_MUST_USE enum bh_err ev_collateral_set_add(struct ev_collateral_set *set, str
 size_t ev_collateral_set_len(const struct ev_collateral_set *set);
 /**
  * ev_trust.collateral, with the set as @p arg. Of several files for one key the genuine come before
- * the simulated, and then the one that is good for longest. BH_ERR_COLLATERAL_MISSING. Not
+ * the simulated, a list named for the kind of keys before one that is not, and then the one that is
+ * good for longest. BH_ERR_COLLATERAL_MISSING. Not
  * thread-safe.
  */
 enum bh_err ev_collateral_set_find(void *arg, const char *kind, struct bh_span key,

@@ -7,6 +7,7 @@
 struct entry {
     enum ev_collateral_kind kind;
     bool simulated;
+    bool narrowed; /* meant for this kind of keys alone */
     int64_t until;
     uint8_t key[EV_COLLATERAL_KEY_MAX];
     size_t key_len;
@@ -59,7 +60,7 @@ check_room(const struct ev_collateral_set *set, size_t more, struct bh_diag *dia
 }
 
 static enum bh_err
-put(struct ev_collateral_set *set, const struct ev_collateral *what, size_t key,
+put(struct ev_collateral_set *set, const struct ev_collateral *what, size_t key, bool narrowed,
     struct bh_span bytes, struct bh_diag *diag)
 {
     struct entry *at;
@@ -76,6 +77,7 @@ put(struct ev_collateral_set *set, const struct ev_collateral *what, size_t key,
     at = &set->entries[set->len++];
     *at = (struct entry){.kind = what->kind,
         .simulated = what->simulated,
+        .narrowed = narrowed,
         .until = what->until,
         .key_len = what->keys[key].len,
         .bytes = bytes};
@@ -104,9 +106,14 @@ ev_collateral_set_add(struct ev_collateral_set *set, struct bh_span bytes, const
     if ((e = check_room(set, bytes.len, diag)) != BH_OK ||
         (e = ev_collateral_read(bytes, &what, diag)) != BH_OK)
         return e;
-    for (size_t i = 0; i < what.keys_len; i++)
-        if (!is_narrowed_out(&what, i, narrow) && (e = put(set, &what, i, bytes, diag)) != BH_OK)
+    for (size_t i = 0; i < what.keys_len; i++) {
+        /* Its other key is another kind's. */
+        const bool narrowed = is_narrowed_out(&what, 1 - i, narrow);
+
+        if (!is_narrowed_out(&what, i, narrow) &&
+            (e = put(set, &what, i, narrowed, bytes, diag)) != BH_OK)
             return e;
+    }
     set->files++;
     set->total += bytes.len;
     if (ret_what != NULL)
@@ -140,6 +147,8 @@ by_preference(const void *a, const void *b)
         return n;
     if (x->simulated != y->simulated)
         return x->simulated ? 1 : -1;
+    if (x->narrowed != y->narrowed)
+        return x->narrowed ? -1 : 1;
     if (x->until != y->until)
         return x->until > y->until ? -1 : 1;
     return memcmp(x->bytes.ptr, y->bytes.ptr, len);

@@ -115,7 +115,7 @@ Test(collateral, usage)
     RUN(&r, "collateral", "export", "--dir", "/nonexistent", "-o", "/nonexistent/x");
     expect_run(&r, 2, "beachhead-server init");
     RUN(&r, "collateral", "fetch");
-    expect_run(&r, 2, "not built yet");
+    expect_run(&r, 2, "--dir DIR is needed");
 }
 
 Test(collateral, import_list_and_inspect)

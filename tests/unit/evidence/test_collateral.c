@@ -355,9 +355,10 @@ Test(collateral_set, the_list_that_lives_longest_answers)
     cr_assert_eq(ev_collateral_set_add(set, lists[1], "crl-new.der", &last, &diag), BH_OK);
     cr_assert_eq(find(set, "crl.der", "SIMULATED Milan/vcek").ptr, lists[1].ptr);
     cr_assert_eq(find(set, "crl.der", "SIMULATED Milan/vlek").ptr, lists[1].ptr);
-    /* Named for one kind of keys, it answers for that alone, even though it is shorter-lived. */
+    /* Named for one kind of keys, it answers for those, though it is shorter-lived, and alone. */
     cr_assert_eq(ev_collateral_set_add(set, lists[2], "milan-vlek.der", NULL, &diag), BH_OK);
-    cr_assert_eq(find(set, "crl.der", "SIMULATED Milan/vlek").ptr, lists[1].ptr);
+    cr_assert_eq(find(set, "crl.der", "SIMULATED Milan/vlek").ptr, lists[2].ptr);
+    cr_assert_eq(find(set, "crl.der", "SIMULATED Milan/vcek").ptr, lists[1].ptr);
     cr_assert(ev_collateral_set_shadows(set, &first, lists[0]));
     cr_assert_not(ev_collateral_set_shadows(set, &last, lists[1]));
     cr_assert_eq(ev_collateral_set_len(set), 3);
