@@ -180,6 +180,25 @@ not_after(const struct reply *r)
     return at;
 }
 
+/* By the command, which believes whom the server believes. */
+static void
+must_import(const char *file)
+{
+    char path[400], *output = NULL;
+    const char *const import[] = {
+        "beachhead", "collateral", "import", "--dir", o.server.home, path, NULL};
+    const char *const check[] = {"beachhead-server", "check", "--dir", o.server.home, NULL};
+
+    cr_assert_eq(bh_test_server_path(&o.server, file, path, sizeof(path)), BH_OK);
+    cr_assert_eq(bh_test_server_run(&o.server, import, &output), 0, "%s", output);
+    cr_assert_not_null(strstr(output, "simulated-crl-milan.der: crl.der"), "%s", output);
+    free(output);
+    output = NULL;
+    cr_assert_eq(bh_test_server_run(&o.server, check, &output), 0, "%s", output);
+    cr_assert_not_null(strstr(output, "collateral/simulated-crl-milan.der"), "%s", output);
+    free(output);
+}
+
 Test(collateral_snp, a_vcek_from_the_folder)
 {
     must_refuse(424, "collateral-missing", "amd-sev-snp.vcek");
@@ -216,8 +235,9 @@ Test(collateral_snp, a_certificate_does_not_outlive_the_list)
     cr_assert_geq(end_of_it, now + 2 * HOUR - 1);
     reply_clear(&r);
 
-    /* A later list answers beside it. */
-    put_list("crl-milan-2.der", now - HOUR, now + 5 * HOUR);
+    /* A later list, as an administrator brings it, answers beside it. */
+    put_list("../later.der", now - HOUR, now + 5 * HOUR);
+    must_import("later.der");
     own_reload(&o, "reloaded");
     post(stripped(vcek, vcek_file, false), &r);
     end_of_it = not_after(&r);
