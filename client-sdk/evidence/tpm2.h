@@ -200,7 +200,7 @@ const char *ev_tpm2_signature_fault(
 
 /* ---- tpm2_pcrs.c ---- */
 
-/** Read the JSON of PCR values strictly. BH_ERR_MALFORMED. */
+/** Read the JSON of PCR values strictly. BH_ERR_MALFORMED, BH_ERR_TOO_LARGE. */
 BH_MUST_USE enum bh_err ev_tpm2_pcrs_read(
     struct bh_span json, struct ev_tpm2_pcrs *ret_pcrs, struct bh_diag *diag);
 /** A PCR's number in plain decimal; -1 for anything else. */
@@ -212,7 +212,7 @@ enum bh_err ev_tpm2_check_pcrs(const struct ev_tpm2 *t, struct ev_report *report
 
 /* ---- tpm2_cert.c ---- */
 
-/** Certificates in one of the forms of the collection. BH_ERR_MALFORMED. */
+/** Certificates in one of the forms of the collection. BH_ERR_MALFORMED, BH_ERR_TOO_LARGE. */
 BH_MUST_USE enum bh_err ev_tpm2_certs_read(
     struct bh_span bytes, struct ev_tpm2_certs *ret_certs, struct bh_diag *diag);
 void ev_tpm2_certs_clear(struct ev_tpm2_certs *certs);

@@ -73,7 +73,7 @@ ev_tpm2_certs_read(struct bh_span bytes, struct ev_tpm2_certs *ret_certs, struct
         e = read_der(bytes, &certs, diag);
     if (e != BH_OK) {
         ev_tpm2_certs_clear(&certs);
-        return BH_ERR_MALFORMED;
+        return e;
     }
     *ret_certs = certs;
     return BH_OK;

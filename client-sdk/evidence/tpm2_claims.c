@@ -115,7 +115,7 @@ set_signature(json_t *all, const struct ev_tpm2_signature *s)
 {
     json_t *object = json_object();
 
-    set(object, "sigAlg", json_string(scheme_name(s->scheme)));
+    set(object, "sigAlg", json_string(scheme_name((uint16_t)s->scheme)));
     set(object, "hash", json_string(ev_tpm2_bank_name(s->hash)));
     if (s->bare)
         set(object, "form", json_string("PKCS#1, without a TPMT_SIGNATURE"));

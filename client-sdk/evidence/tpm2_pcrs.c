@@ -64,7 +64,7 @@ ev_tpm2_pcrs_read(struct bh_span json, struct ev_tpm2_pcrs *ret_pcrs, struct bh_
     enum bh_err e;
 
     if ((e = bh_json_parse(json, JSON_MAX, &root, diag)) != BH_OK)
-        return BH_ERR_MALFORMED;
+        return e;
     if (!json_is_object(root))
         e = bh_fail(diag, BH_ERR_MALFORMED, "no object of banks");
     else

@@ -202,6 +202,70 @@ Test(endorsement, file)
     EVP_PKEY_free(key);
 }
 
+/* ---- TPMs ---- */
+
+#define TPM_NAME "000b" X32("ab")
+/* A restricted P-256 key of a TPM's; one that is not restricted. */
+#define TPM_AK(attributes)                                                                         \
+    "0023000b" attributes "000000100018000b000300100020"                                           \
+    "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"                             \
+    "0020"                                                                                         \
+    "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
+
+static const char *
+tpm_entry(const char *ak_hex, const char *members)
+{
+    static char json[1024];
+    uint8_t raw[256];
+    char text[512];
+    size_t len;
+
+    cr_assert_eq(bh_unhex(bh_span_str(ak_hex), raw, sizeof(raw), &len), BH_OK);
+    (void)snprintf(json, sizeof(json), "{\"platform\":\"tpm2\",\"ak\":\"%s\"%s}",
+        bh_base64url(bh_span(raw, len), text, sizeof(text)), members);
+    return json;
+}
+
+#define TPM_OF(members) "{\"platform\":\"tpm2\",\"class\":\"tpm\"" members "}"
+
+Test(endorsement, keys_of_tpms)
+{
+    uint8_t name[34] = {0x00, 0x0b}, ek[32], key[32];
+    struct bh_diag diag = {0};
+    struct kept kept = {0};
+
+    memset(name + 2, 0xab, 32);
+    memset(ek, 0xe1, sizeof(ek));
+    cr_assert_eq(ev_endorsement_file(
+                     bh_span_str(TPM_OF(",\"name\":\"" TPM_NAME "\",\"ek\":\"" X32("e1") "\"")),
+                     keep, &kept, &diag),
+        BH_OK, "%s", diag.detail);
+    ev_endorsement_key("tpm2", bh_span_none(), bh_span(name, sizeof(name)), key);
+    cr_expect_arr_eq(kept.keys[0], key, 32);
+    cr_expect_eq(kept.e[0].key_class, EV_KEY_TPM);
+    cr_expect_eq(kept.e[0].key_len, 34);
+    cr_expect_arr_eq(kept.e[0].implementation_id, ek, 32);
+    cr_assert_eq(
+        ev_endorsement_file(
+            bh_span_str(tpm_entry(TPM_AK("00050072"), ",\"class\":\"file\"")), keep, &kept, &diag),
+        BH_OK, "%s: %s", diag.check, diag.detail);
+    cr_expect_eq(kept.e[1].key_len, 34);
+    cr_expect_eq(kept.e[1].key_class, EV_KEY_FILE);
+    file_refused(TPM_OF(""), "endorsed.name");
+    file_refused(TPM_OF(",\"name\":\"" TPM_NAME "\",\"ak\":\"AA\""), "endorsed.name");
+    file_refused(TPM_OF(",\"name\":\"" X32("ab") "\""), "endorsed.name");
+    file_refused(TPM_OF(",\"name\":\"0004" X16("ab") "abababab\""), "endorsed.name");
+    file_refused(TPM_OF(",\"name\":\"x\""), "endorsed.name");
+    file_refused(TPM_OF(",\"ak\":\"AA==\""), "endorsed.ak");
+    file_refused(TPM_OF(",\"ak\":\"AAAA\""), "endorsed.ak");
+    file_refused(tpm_entry(TPM_AK("00040072"), ",\"class\":\"tpm\""), "endorsed.ak");
+    file_refused(tpm_entry(TPM_AK("00050070"), ",\"class\":\"tpm\""), "endorsed.ak");
+    file_refused(TPM_OF(",\"name\":\"" TPM_NAME "\",\"ek\":\"e1\""), "endorsed.ek");
+    file_refused(
+        TPM_OF(",\"name\":\"" TPM_NAME "\",\"instance_id\":\"01\""), "endorsed.instance_id");
+    file_refused("{\"platform\":\"tpm2\",\"name\":\"" TPM_NAME "\"}", "endorsed.class");
+}
+
 Test(endorsement, file_rules)
 {
 #define MAC "\"symmetric_key\":\"AAECAwQFBgcICQoLDA0ODw\""
