@@ -97,7 +97,7 @@ report(struct pas_examination *x, const struct file *f)
             "a server looks this chain up for nobody: quotes bring the certificates themselves");
     else if (ev_collateral_set_shadows(x->collateral->set, &f->what, bh_span(f->bytes, f->len)))
         pas_problem(&x->problems, false, f->name, NULL, "remove it",
-            "another file about the same (%s) is good for longer: this one is never used",
+            "another file about the same (%s) answers in its place: this one is never used",
             f->what.about);
     if (json_array_append_new(x->problems.collateral,
             json_pack("{s:s, s:s, s:o, s:s, s:s, s:b}", "file", f->name, "kind",
