@@ -14,6 +14,7 @@ const struct agent_attester agent_attesters[] = {
     {.name = "intel-tdx", .platform = "intel-tdx", .needs = TSM},
     {.name = "intel-sgx", .platform = "intel-sgx", .needs = "/dev/attestation"},
     {.name = "tpm2", .platform = "tpm2", .needs = "/dev/tpmrm0"},
+    {.name = "aws-nitrotpm", .platform = "aws-nitrotpm", .needs = "/dev/tpmrm0"},
     {.name = "sim:aws-nitro",
         .platform = "aws-nitro",
         .check = agent_simulated_check,
@@ -36,6 +37,10 @@ const struct agent_attester agent_attesters[] = {
         .evidence = agent_simulated_evidence},
     {.name = "sim:intel-tdx",
         .platform = "intel-tdx",
+        .check = agent_simulated_check,
+        .evidence = agent_simulated_evidence},
+    {.name = "sim:aws-nitrotpm",
+        .platform = "aws-nitrotpm",
         .check = agent_simulated_check,
         .evidence = agent_simulated_evidence},
 };

@@ -1,134 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An AWS Nitro enclave: attestation documents as the Nitro security module makes them since
- * mid-2025 (untagged COSE_Sign1, ES384, payload an indefinite-length map), under a simulated chain.
+ * An AWS Nitro enclave, and an EC2 instance with a NitroTPM: attestation documents as both make
+ * them since mid-2025 (untagged COSE_Sign1, ES384, payload an indefinite-length map), under a
+ * simulated chain.
  */
-#include "chain.h"
-#include "simulator.h"
+#include "nitro_chain.h"
 
 #include "core/json.h"
 #include "core/text.h"
 #include "core/x509.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define PCR_LEN 48
-#define PCRS 16
-#define LEAF_REUSE 300       /* a leaf signs documents for this long */
-#define ROOT_FROM 1577836800 /* 2020-01-01 */
-#define ROOT_TO 2524608000   /* 2050-01-01 */
-#define DAY 86400
-#define CHAIN_LEN 4 /* root to instance */
-
-enum {
-    KEY_ROOT,
-    KEY_REGION,
-    KEY_ZONE,
-    KEY_INSTANCE,
-};
-
-static const struct agent_key_slot slots[] = {{"root", "P-384", false}, {"region", "P-384", false},
-    {"zone", "P-384", false}, {"instance", "P-384", false}, {NULL, NULL, false}};
+#define PCRS_MAX 24
+#define TPM_PCRS 24
+#define ENCLAVE_PCRS 16
+#define BOOT_MANAGER 4 /* the NitroTPM's PCR of boot code */
 
 struct nitro {
-    char module_id[64];
-    char host_id[32]; /* the parent instance */
-    uint8_t pcrs[5][PCR_LEN];
-    X509 *chain[CHAIN_LEN];
-    X509 *leaf;
-    EVP_PKEY *leaf_key;
-    int64_t leaf_from; /* when it was made; it is used for LEAF_REUSE seconds */
+    struct agent_nitro_chain chain;
+    bool tpm;
+    uint8_t pcrs[PCRS_MAX][PCR_LEN];
 };
 
-/*
- * One vendor and one zone for all devices that a process makes in memory: a server
- * then needs one anchor for any number of them.
- */
-static struct {
-    pthread_mutex_t lock;
-    EVP_PKEY *keys[3]; /* root, region, zone */
-    X509 *root, *region, *zone;
-} fleet = {.lock = PTHREAD_MUTEX_INITIALIZER};
+/* ---- facts ---- */
 
-static enum bh_err
-make_root(EVP_PKEY *key, X509 **ret_root, struct bh_diag *diag)
-{
-    const struct agent_cert_request r = {
-        AGENT_LEVEL_ROOT, "simulated.aws.nitro-enclaves", key, NULL, key, ROOT_FROM, ROOT_TO};
-
-    return agent_cert_make(&r, ret_root, diag);
-}
-
-static enum bh_err
-make_region(EVP_PKEY *const *keys, X509 *root, int64_t now, X509 **ret_cert, struct bh_diag *diag)
-{
-    const struct agent_cert_request r = {AGENT_LEVEL_REGION,
-        "region." AGENT_NITRO_REGION ".aws.nitro-enclaves", keys[KEY_REGION], root, keys[KEY_ROOT],
-        now - 2 * DAY, now + 18 * DAY};
-
-    return agent_cert_make(&r, ret_cert, diag);
-}
-
-static enum bh_err
-make_zone(EVP_PKEY *const *keys, X509 *region, int64_t now, X509 **ret_cert, struct bh_diag *diag)
-{
-    const struct agent_cert_request r = {AGENT_LEVEL_ZONE,
-        "zone.zonal." AGENT_NITRO_REGION ".aws.nitro-enclaves", keys[KEY_ZONE], region,
-        keys[KEY_REGION], now - DAY, now - DAY + 5 * DAY + DAY * 7 / 10};
-
-    return agent_cert_make(&r, ret_cert, diag);
-}
-
-static enum bh_err
-make_instance(
-    struct agent_device *device, X509 *zone, int64_t now, X509 **ret_cert, struct bh_diag *diag)
-{
-    const struct nitro *n = device->state;
-    char cn[65];
-    struct agent_cert_request r = {AGENT_LEVEL_INSTANCE, cn, device->keys[KEY_INSTANCE], zone,
-        device->keys[KEY_ZONE], now - 6 * 3600, now + 18 * 3600};
-
-    (void)snprintf(cn, sizeof(cn), "%s.%s.aws.nitro-enclaves", n->host_id, AGENT_NITRO_REGION);
-    return agent_cert_make(&r, ret_cert, diag);
-}
-
-static enum bh_err
-make_fleet(struct bh_diag *diag)
-{
-    const int64_t now = bh_time_now();
-    enum bh_err e = BH_OK;
-
-    for (size_t i = 0; i < BH_COUNT(fleet.keys) && e == BH_OK; i++)
-        if (fleet.keys[i] == NULL)
-            e = bh_key_generate("P-384", &fleet.keys[i], diag);
-    if (e == BH_OK && fleet.root == NULL)
-        e = make_root(fleet.keys[KEY_ROOT], &fleet.root, diag);
-    if (e == BH_OK && fleet.region == NULL)
-        e = make_region(fleet.keys, fleet.root, now, &fleet.region, diag);
-    if (e == BH_OK && fleet.zone == NULL)
-        e = make_zone(fleet.keys, fleet.region, now, &fleet.zone, diag);
-    return e;
-}
-
-static enum bh_err
-join_fleet(struct agent_device *device, struct bh_diag *diag)
-{
-    enum bh_err e;
-
-    (void)pthread_mutex_lock(&fleet.lock);
-    if ((e = make_fleet(diag)) == BH_OK) {
-        for (size_t i = 0; i < BH_COUNT(fleet.keys); i++) {
-            (void)EVP_PKEY_up_ref(fleet.keys[i]);
-            device->keys[i] = fleet.keys[i];
-        }
-        (void)X509_up_ref(fleet.root);
-        device->root = fleet.root;
-    }
-    (void)pthread_mutex_unlock(&fleet.lock);
-    return e;
-}
+struct measured {
+    const char *index, *what;
+};
 
 /* What a PCR holds that was extended once from zero with the digest of @p what. */
 static enum bh_err
@@ -144,19 +45,15 @@ make_pcr(json_t *pcrs, const char *index, const char *what)
 }
 
 static enum bh_err
-make_facts(json_t *facts, uint32_t instance)
+make_facts(json_t *facts, const char *host, const char *module, const struct measured *measured,
+    size_t count)
 {
     json_t *pcrs = json_object();
-    char host[32], module[64];
-    enum bh_err e;
+    enum bh_err e = BH_OK;
 
-    (void)snprintf(host, sizeof(host), "i-%017x", instance);
-    (void)snprintf(module, sizeof(module), "%s-enc%016x", host, instance);
-    if ((e = make_pcr(pcrs, "0", "SIMULATED enclave image 1.0.0")) != BH_OK ||
-        (e = make_pcr(pcrs, "1", "SIMULATED enclave kernel 1.0.0")) != BH_OK ||
-        (e = make_pcr(pcrs, "2", "SIMULATED enclave application 1.0.0")) != BH_OK ||
-        (e = make_pcr(pcrs, "3", "arn:aws:iam::000000000000:role/SIMULATED")) != BH_OK ||
-        (e = make_pcr(pcrs, "4", host)) != BH_OK) {
+    for (size_t i = 0; i < count && e == BH_OK; i++)
+        e = make_pcr(pcrs, measured[i].index, measured[i].what);
+    if (e != BH_OK) {
         json_decref(pcrs);
         return e;
     }
@@ -168,17 +65,47 @@ make_facts(json_t *facts, uint32_t instance)
 }
 
 static enum bh_err
-nitro_make(struct agent_device *device, uint32_t instance, bool alone, struct bh_diag *diag)
+enclave_make(struct agent_device *device, uint32_t instance, bool alone, struct bh_diag *diag)
 {
+    char host[32], module[64];
+    const struct measured measured[] = {
+        {"0", "SIMULATED enclave image 1.0.0"},
+        {"1", "SIMULATED enclave kernel 1.0.0"},
+        {"2", "SIMULATED enclave application 1.0.0"},
+        {"3", "arn:aws:iam::000000000000:role/SIMULATED"},
+        {"4", host},
+    };
     enum bh_err e;
 
-    if ((e = make_facts(device->facts, instance)) != BH_OK)
+    (void)snprintf(host, sizeof(host), "i-%017x", instance);
+    (void)snprintf(module, sizeof(module), "%s-enc%016x", host, instance);
+    if ((e = make_facts(device->facts, host, module, measured, BH_COUNT(measured))) != BH_OK)
         return bh_fail(diag, e, "aws-nitro device");
-    if (!alone && (e = join_fleet(device, diag)) != BH_OK)
-        return e;
-    if ((e = agent_keys_make(device, diag)) != BH_OK)
-        return e;
-    return device->root != NULL ? BH_OK : make_root(device->keys[KEY_ROOT], &device->root, diag);
+    return agent_nitro_keys_make(device, alone, diag);
+}
+
+static enum bh_err
+tpm_make(struct agent_device *device, uint32_t instance, bool alone, struct bh_diag *diag)
+{
+    static const struct measured measured[] = {
+        {"0", "SIMULATED firmware 1.0.0"},
+        {"1", "SIMULATED firmware data"},
+        {"2", "SIMULATED option ROMs"},
+        {"3", "SIMULATED option ROM data"},
+        {"4", "SIMULATED unified kernel image 1.0.0"},
+        {"5", "SIMULATED partition table"},
+        {"6", "SIMULATED host"},
+        {"7", "SIMULATED Secure Boot policy"},
+        {"11", "SIMULATED kernel, command line, initrd 1.0.0"},
+    };
+    char host[32], module[64];
+    enum bh_err e;
+
+    (void)snprintf(host, sizeof(host), "i-%017x", instance);
+    (void)snprintf(module, sizeof(module), "%s-tpm%016x", host, 0);
+    if ((e = make_facts(device->facts, host, module, measured, BH_COUNT(measured))) != BH_OK)
+        return bh_fail(diag, e, "aws-nitrotpm device");
+    return agent_nitro_keys_make(device, alone, diag);
 }
 
 static void
@@ -186,33 +113,47 @@ nitro_close(void *state)
 {
     struct nitro *n = state;
 
-    for (size_t i = 0; i < CHAIN_LEN; i++)
-        X509_free(n->chain[i]);
-    X509_free(n->leaf);
-    EVP_PKEY_free(n->leaf_key);
+    agent_nitro_chain_clear(&n->chain);
     free(n);
 }
 
+/* What nothing was measured into is zero; PCR 17 to 22 of a TPM are ones until a late launch. */
 static enum bh_err
-nitro_open(struct agent_device *device, struct bh_diag *diag)
+read_pcrs(const json_t *pcrs, struct nitro *n, struct bh_diag *diag)
+{
+    const unsigned needed = n->tpm ? 1U << 4 | 1U << 7 | 1U << 11 : 0x1f;
+    char index[4];
+    enum bh_err e;
+
+    for (unsigned i = 0; i < PCRS_MAX; i++) {
+        if (n->tpm && i >= 17 && i <= 22)
+            memset(n->pcrs[i], 0xff, PCR_LEN);
+        (void)snprintf(index, sizeof(index), "%u", i);
+        if ((json_object_get(pcrs, index) != NULL || (needed >> i & 1) != 0) &&
+            (e = agent_fact_bytes(pcrs, index, n->pcrs[i], PCR_LEN, diag)) != BH_OK)
+            return e;
+    }
+    return BH_OK;
+}
+
+static enum bh_err
+open_as(struct agent_device *device, bool tpm, struct bh_diag *diag)
 {
     struct nitro *n = calloc(1, sizeof(*n));
     const char *module = NULL, *host = NULL;
     json_t *pcrs = NULL;
-    char index[] = "0";
     enum bh_err e;
 
     if (n == NULL)
-        return bh_fail(diag, BH_ERR_NOMEM, "aws-nitro device");
+        return bh_fail(diag, BH_ERR_NOMEM, "%s device", device->platform->name);
+    n->tpm = tpm;
     if ((e = bh_json_string(device->facts, "module_id", false, &module, diag)) != BH_OK ||
         (e = bh_json_string(device->facts, "host_id", false, &host, diag)) != BH_OK ||
-        (e = bh_json_member(device->facts, "pcrs", JSON_OBJECT, false, &pcrs, diag)) != BH_OK)
+        (e = bh_json_member(device->facts, "pcrs", JSON_OBJECT, false, &pcrs, diag)) != BH_OK ||
+        (e = read_pcrs(pcrs, n, diag)) != BH_OK)
         goto out;
-    for (; index[0] < '5'; index[0]++)
-        if ((e = agent_fact_bytes(pcrs, index, n->pcrs[index[0] - '0'], PCR_LEN, diag)) != BH_OK)
-            goto out;
-    (void)snprintf(n->module_id, sizeof(n->module_id), "%s", module);
-    (void)snprintf(n->host_id, sizeof(n->host_id), "%s", host);
+    (void)snprintf(n->chain.module_id, sizeof(n->chain.module_id), "%s", module);
+    (void)snprintf(n->chain.host_id, sizeof(n->chain.host_id), "%s", host);
     device->state = n;
     n = NULL;
 out:
@@ -221,116 +162,19 @@ out:
     return e;
 }
 
-static void
-replace(X509 **slot, X509 *cert)
-{
-    X509_free(*slot);
-    *slot = cert;
-}
-
-/* A device of the process's fleet takes the common certificates while they last. */
-static void
-take_common(struct agent_device *device, int64_t now)
-{
-    struct nitro *n = device->state;
-
-    if (device->root != fleet.root || fleet.region == NULL || fleet.zone == NULL ||
-        n->chain[KEY_REGION] != NULL)
-        return;
-    if (!agent_cert_covers(fleet.region, now, now + AGENT_NITRO_LEAF_LIFE) ||
-        !agent_cert_covers(fleet.zone, now, now + AGENT_NITRO_LEAF_LIFE))
-        return;
-    (void)X509_up_ref(fleet.region);
-    (void)X509_up_ref(fleet.zone);
-    replace(&n->chain[KEY_REGION], fleet.region);
-    replace(&n->chain[KEY_ZONE], fleet.zone);
-}
-
-/* Certificates that cover now and a leaf's life from now: kept, or made anew with all below them.
- */
 static enum bh_err
-renew_chain(struct agent_device *device, int64_t now, struct bh_diag *diag)
+enclave_open(struct agent_device *device, struct bh_diag *diag)
 {
-    struct nitro *n = device->state;
-    X509 *cert = NULL;
-    bool fresh = false;
-    enum bh_err e;
-
-    (void)pthread_mutex_lock(&fleet.lock);
-    take_common(device, now);
-    (void)pthread_mutex_unlock(&fleet.lock);
-    if (n->chain[KEY_ROOT] == NULL) {
-        (void)X509_up_ref(device->root);
-        n->chain[KEY_ROOT] = device->root;
-    }
-    for (size_t i = KEY_REGION; i < CHAIN_LEN; i++) {
-        X509 *above = n->chain[i - 1];
-
-        if (!fresh && n->chain[i] != NULL &&
-            agent_cert_covers(n->chain[i], now, now + AGENT_NITRO_LEAF_LIFE + 60))
-            continue;
-        fresh = true;
-        e = i == KEY_REGION ? make_region(device->keys, above, now, &cert, diag)
-            : i == KEY_ZONE ? make_zone(device->keys, above, now, &cert, diag)
-                            : make_instance(device, above, now, &cert, diag);
-        if (e != BH_OK)
-            return e;
-        replace(&n->chain[i], cert);
-    }
-    if (fresh)
-        replace(&n->leaf, NULL);
-    return BH_OK;
+    return open_as(device, false, diag);
 }
 
 static enum bh_err
-make_leaf(
-    struct agent_device *device, int64_t from, int64_t to, X509 **ret_leaf, struct bh_diag *diag)
+tpm_open(struct agent_device *device, struct bh_diag *diag)
 {
-    struct nitro *n = device->state;
-    char cn[65];
-    struct agent_cert_request r = {
-        AGENT_LEVEL_LEAF, cn, NULL, n->chain[KEY_INSTANCE], device->keys[KEY_INSTANCE], from, to};
-    enum bh_err e;
-
-    if (n->leaf_key == NULL && (e = bh_key_generate("P-384", &n->leaf_key, diag)) != BH_OK)
-        return e;
-    r.key = n->leaf_key;
-    (void)snprintf(cn, sizeof(cn), "%.48s.%s.aws", n->module_id, AGENT_NITRO_REGION);
-    return agent_cert_make(&r, ret_leaf, diag);
+    return open_as(device, true, diag);
 }
 
-static enum bh_err
-renew_leaf(struct agent_device *device, int64_t now, struct bh_diag *diag)
-{
-    struct nitro *n = device->state;
-    X509 *leaf = NULL;
-    enum bh_err e;
-
-    if (n->leaf != NULL && now >= n->leaf_from && now < n->leaf_from + LEAF_REUSE)
-        return BH_OK;
-    EVP_PKEY_free(n->leaf_key);
-    n->leaf_key = NULL;
-    if ((e = make_leaf(device, now - 3, now + AGENT_NITRO_LEAF_LIFE, &leaf, diag)) != BH_OK)
-        return e;
-    replace(&n->leaf, leaf);
-    n->leaf_from = now;
-    return BH_OK;
-}
-
-/* The zone certified by a key that is not the region's, though it says so. */
-static enum bh_err
-misfit_zone(struct agent_device *device, int64_t now, X509 **ret_zone, struct bh_diag *diag)
-{
-    struct nitro *n = device->state;
-    EVP_PKEY *keys[] = {NULL, NULL, device->keys[KEY_ZONE]};
-    enum bh_err e;
-
-    if ((e = bh_key_generate("P-384", &keys[KEY_REGION], diag)) != BH_OK)
-        return e;
-    e = make_zone(keys, n->chain[KEY_REGION], now, ret_zone, diag);
-    EVP_PKEY_free(keys[KEY_REGION]);
-    return e;
-}
+/* ---- documents ---- */
 
 static void
 write_cert(struct bh_writer *w, const X509 *cert)
@@ -349,15 +193,17 @@ write_cert(struct bh_writer *w, const X509 *cert)
 static void
 write_pcrs(struct bh_writer *w, const struct nitro *n, enum agent_tamper tamper)
 {
+    const bool other = tamper == AGENT_TAMPER_NITROTPM || tamper == AGENT_TAMPER_ENCLAVE;
+    const size_t count = n->tpm ? TPM_PCRS : ENCLAVE_PCRS, code = n->tpm ? BOOT_MANAGER : 0;
     uint8_t pcr[PCR_LEN];
 
-    bh_writer_cbor_tstr(w, tamper == AGENT_TAMPER_NITROTPM ? "nitrotpm_pcrs" : "pcrs");
-    bh_writer_cbor_map(w, PCRS);
-    for (size_t i = 0; i < PCRS; i++) {
-        memset(pcr, 0, sizeof(pcr));
-        if (i < BH_COUNT(n->pcrs) && !(tamper == AGENT_TAMPER_DEBUG && i <= 2))
-            memcpy(pcr, n->pcrs[i], sizeof(pcr));
-        if (tamper == AGENT_TAMPER_MEASUREMENT && i == 0)
+    bh_writer_cbor_tstr(w, n->tpm != other ? "nitrotpm_pcrs" : "pcrs");
+    bh_writer_cbor_map(w, count);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(pcr, n->pcrs[i], sizeof(pcr));
+        if (tamper == AGENT_TAMPER_DEBUG && i <= 2)
+            memset(pcr, 0, sizeof(pcr));
+        if (tamper == AGENT_TAMPER_MEASUREMENT && i == code)
             pcr[0] ^= 0xff;
         bh_writer_cbor_uint(w, i);
         bh_writer_cbor_bstr(w, bh_span(pcr, sizeof(pcr)));
@@ -370,7 +216,7 @@ write_document(struct bh_writer *w, const struct nitro *n, X509 *const *chain, c
 {
     bh_writer_u8(w, 0xbf); /* a map of indefinite length (RFC 8949, 3.2.2) */
     bh_writer_cbor_tstr(w, "module_id");
-    bh_writer_cbor_tstr(w, n->module_id);
+    bh_writer_cbor_tstr(w, n->chain.module_id);
     bh_writer_cbor_tstr(w, "digest");
     bh_writer_cbor_tstr(w, "SHA384");
     bh_writer_cbor_tstr(w, "timestamp");
@@ -381,8 +227,8 @@ write_document(struct bh_writer *w, const struct nitro *n, X509 *const *chain, c
     bh_writer_cbor_tstr(w, "certificate");
     write_cert(w, leaf);
     bh_writer_cbor_tstr(w, "cabundle");
-    bh_writer_cbor_array(w, CHAIN_LEN);
-    for (size_t i = 0; i < CHAIN_LEN; i++)
+    bh_writer_cbor_array(w, AGENT_NITRO_CHAIN);
+    for (size_t i = 0; i < AGENT_NITRO_CHAIN; i++)
         write_cert(w, chain[i]);
     bh_writer_cbor_tstr(w, "public_key");
     if (r->spki.len > 0)
@@ -401,36 +247,36 @@ nitro_evidence(struct agent_device *device, const struct agent_request *request,
     struct bh_writer *w, struct bh_diag *diag)
 {
     struct nitro *n = device->state;
-    X509 *chain[CHAIN_LEN], *misfit = NULL, *expired = NULL;
+    X509 *chain[AGENT_NITRO_CHAIN], *misfit = NULL, *expired = NULL;
     uint8_t *buf = NULL;
     struct bh_writer document;
     struct bh_span payload;
     enum bh_err e;
 
-    if ((e = renew_chain(device, request->now, diag)) != BH_OK ||
-        (e = renew_leaf(device, request->now, diag)) != BH_OK)
+    if ((e = agent_nitro_chain_renew(device, &n->chain, request->now, diag)) != BH_OK)
         return e;
-    memcpy(chain, n->chain, sizeof(chain));
+    memcpy(chain, n->chain.certs, sizeof(chain));
     if (request->tamper == AGENT_TAMPER_CHAIN) {
-        if ((e = misfit_zone(device, request->now, &misfit, diag)) != BH_OK)
+        if ((e = agent_nitro_zone_misfit(device, &n->chain, request->now, &misfit, diag)) != BH_OK)
             return e;
-        chain[KEY_ZONE] = misfit;
+        chain[AGENT_NITRO_ZONE] = misfit;
     }
     if (request->tamper == AGENT_TAMPER_EXPIRED &&
-        (e = make_leaf(device, request->now - 4 * 3600, request->now - 3600, &expired, diag)) !=
-            BH_OK)
+        (e = agent_nitro_leaf_make(device, &n->chain, request->now - 4 * 3600, request->now - 3600,
+             &expired, diag)) != BH_OK)
         return e;
     if ((buf = malloc(AGENT_RAW_MAX)) == NULL) {
         e = bh_fail(diag, BH_ERR_NOMEM, "document");
         goto out;
     }
     bh_writer_init(&document, buf, AGENT_RAW_MAX);
-    write_document(&document, n, chain, expired != NULL ? expired : n->leaf, request);
+    write_document(&document, n, chain, expired != NULL ? expired : n->chain.leaf, request);
     if ((e = bh_writer_end(&document, &payload)) != BH_OK) {
         (void)bh_fail(diag, e, "document of more than %d bytes", AGENT_RAW_MAX);
         goto out;
     }
-    e = agent_sign1(w, payload, n->leaf_key, false, request->tamper != AGENT_TAMPER_NO_ALG, diag);
+    e = agent_sign1(
+        w, payload, n->chain.leaf_key, false, request->tamper != AGENT_TAMPER_NO_ALG, diag);
 out:
     free(buf);
     X509_free(misfit);
@@ -438,36 +284,78 @@ out:
     return e;
 }
 
-static json_t *
-nitro_entry(const struct agent_device *device)
-{
-    const struct nitro *n = device->state;
-    json_t *pcrs = json_object();
-    char index[] = "0";
+/* ---- policy entries ---- */
 
-    for (; index[0] < '5'; index[0]++)
-        if (json_object_set_new(
-                pcrs, index, agent_hex_list(bh_span(n->pcrs[index[0] - '0'], PCR_LEN))) != 0) {
+static json_t *
+pcr_lists(const struct nitro *n, const unsigned *which, size_t count)
+{
+    json_t *pcrs = json_object();
+    char index[4];
+
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(index, sizeof(index), "%u", which[i]);
+        if (json_object_set_new(pcrs, index, agent_hex_list(bh_span(n->pcrs[which[i]], PCR_LEN))) !=
+            0) {
             json_decref(pcrs);
             return NULL;
         }
-    return json_pack("{s:s,s:b,s:o}", "platform", "aws-nitro", "simulated", 1, "pcrs", pcrs);
+    }
+    return pcrs;
 }
+
+static json_t *
+enclave_entry(const struct agent_device *device)
+{
+    static const unsigned which[] = {0, 1, 2, 3, 4};
+    json_t *pcrs = pcr_lists(device->state, which, BH_COUNT(which));
+
+    return pcrs == NULL
+               ? NULL
+               : json_pack("{s:s,s:b,s:o}", "platform", "aws-nitro", "simulated", 1, "pcrs", pcrs);
+}
+
+static json_t *
+tpm_entry(const struct agent_device *device)
+{
+    static const unsigned which[] = {4, 7, 11};
+    const struct nitro *n = device->state;
+    json_t *pcrs = pcr_lists(n, which, BH_COUNT(which));
+
+    return pcrs == NULL
+               ? NULL
+               : json_pack("{s:s,s:b,s:[s],s:o,s:[i]}", "platform", "aws-nitrotpm", "simulated", 1,
+                     "instance_id", n->chain.host_id, "pcrs", pcrs, "unextended", 12);
+}
+
+#define TAMPERS                                                                                    \
+    (1U << AGENT_TAMPER_SIGNATURE | 1U << AGENT_TAMPER_CHAIN | 1U << AGENT_TAMPER_MEASUREMENT |    \
+        1U << AGENT_TAMPER_BINDING | 1U << AGENT_TAMPER_EXPIRED | 1U << AGENT_TAMPER_TRAILING |    \
+        1U << AGENT_TAMPER_ROOT | 1U << AGENT_TAMPER_DUPLICATE | 1U << AGENT_TAMPER_NO_ALG)
 
 const struct agent_platform agent_aws_nitro = {
     .name = "aws-nitro",
     .media_type = "application/aws-nitro-document",
-    .slots = slots,
+    .slots = agent_nitro_slots,
     .chain = true,
     .identity = "pcrs.4",
-    .tampers =
-        1U << AGENT_TAMPER_SIGNATURE | 1U << AGENT_TAMPER_CHAIN | 1U << AGENT_TAMPER_MEASUREMENT |
-        1U << AGENT_TAMPER_DEBUG | 1U << AGENT_TAMPER_BINDING | 1U << AGENT_TAMPER_EXPIRED |
-        1U << AGENT_TAMPER_TRAILING | 1U << AGENT_TAMPER_ROOT | 1U << AGENT_TAMPER_DUPLICATE |
-        1U << AGENT_TAMPER_NITROTPM | 1U << AGENT_TAMPER_NO_ALG,
-    .make = nitro_make,
-    .open = nitro_open,
+    .tampers = TAMPERS | 1U << AGENT_TAMPER_DEBUG | 1U << AGENT_TAMPER_NITROTPM,
+    .make = enclave_make,
+    .open = enclave_open,
     .close = nitro_close,
     .evidence = nitro_evidence,
-    .entry = nitro_entry,
+    .entry = enclave_entry,
+};
+
+const struct agent_platform agent_aws_nitrotpm = {
+    .name = "aws-nitrotpm",
+    .media_type = "application/aws-nitrotpm-document",
+    .slots = agent_nitro_slots,
+    .chain = true,
+    .identity = "instance_id",
+    .tampers = TAMPERS | 1U << AGENT_TAMPER_ENCLAVE,
+    .make = tpm_make,
+    .open = tpm_open,
+    .close = nitro_close,
+    .evidence = nitro_evidence,
+    .entry = tpm_entry,
 };

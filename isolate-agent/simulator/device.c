@@ -12,13 +12,13 @@
 #include <openssl/crypto.h>
 
 static const struct agent_platform *const platforms[] = {&agent_aws_nitro, &agent_arm_cca,
-    &agent_psa, &agent_amd_sev_snp, &agent_intel_sgx, &agent_intel_tdx};
+    &agent_psa, &agent_amd_sev_snp, &agent_intel_sgx, &agent_intel_tdx, &agent_aws_nitrotpm};
 
 const char *const *
 agent_simulator_platforms(void)
 {
-    static const char *const names[] = {
-        "aws-nitro", "arm-cca", "psa", "amd-sev-snp", "intel-sgx", "intel-tdx", NULL};
+    static const char *const names[] = {"aws-nitro", "arm-cca", "psa", "amd-sev-snp", "intel-sgx",
+        "intel-tdx", "aws-nitrotpm", NULL};
 
     return names;
 }
@@ -33,9 +33,10 @@ agent_platform_find(
             return BH_OK;
         }
     (void)bh_refuse(diag, BH_ERR_USAGE, "platform",
-        "aws-nitro | arm-cca | psa | amd-sev-snp | intel-sgx | intel-tdx", name,
+        "aws-nitro | arm-cca | psa | amd-sev-snp | intel-sgx | intel-tdx | aws-nitrotpm", name,
         "there is no simulated device of this platform");
-    bh_hint(diag, "use one of: aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx");
+    bh_hint(diag,
+        "use one of: aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx, aws-nitrotpm");
     return BH_ERR_USAGE;
 }
 

@@ -31,10 +31,11 @@ enum agent_tamper {
     AGENT_TAMPER_MIXED,       /* claim keys of two profiles (psa) */
     AGENT_TAMPER_MISSING_COMPONENT,
     AGENT_TAMPER_EXTRA_COMPONENT,
-    AGENT_TAMPER_TCB,  /* a certificate for other firmware than the report's (amd-sev-snp), or of
-                          firmware that is out of date (intel-sgx, intel-tdx) */
-    AGENT_TAMPER_CHIP, /* a certificate of another chip (amd-sev-snp) */
-    AGENT_TAMPER_VMPL, /* another privilege level asked for the report (amd-sev-snp) */
+    AGENT_TAMPER_TCB,     /* a certificate for other firmware than the report's (amd-sev-snp), or of
+                             firmware that is out of date (intel-sgx, intel-tdx) */
+    AGENT_TAMPER_CHIP,    /* a certificate of another chip (amd-sev-snp) */
+    AGENT_TAMPER_VMPL,    /* another privilege level asked for the report (amd-sev-snp) */
+    AGENT_TAMPER_ENCLAVE, /* pcrs instead of nitrotpm_pcrs (aws-nitrotpm only) */
 };
 
 /** BH_ERR_USAGE, with the list of the words that exist for the platform, for an unknown one. */

@@ -156,7 +156,7 @@ agent_cmd_enrol(int argc, char **argv)
             .text = &o.sim},
         {.name = "platform",
             .value = "P",
-            .help = "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx or intel-tdx",
+            .help = "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx or aws-nitrotpm",
             .needed = true,
             .text = &o.platform},
         {.name = "server",

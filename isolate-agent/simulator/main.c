@@ -38,7 +38,8 @@ cmd_init(int argc, char **argv)
         return done;
     if (agent_simulator_init(dir, &diag) != BH_OK)
         return bh_cli_failed(usage.command, &diag);
-    printf("%s: simulated devices aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx\n"
+    printf("%s: simulated devices aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx, "
+           "aws-nitrotpm\n"
            "next: beachhead-simulator admit --dir %s --server-dir DIR --workload NAME\n",
         dir, dir);
     return 0;
@@ -140,7 +141,8 @@ cmd_admit(int argc, char **argv)
             .text = &workload},
         {.name = "platform",
             .value = "P",
-            .help = "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx or intel-tdx; default all",
+            .help = "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx or aws-nitrotpm; "
+                    "default all",
             .list = &platforms},
         {0},
     };
@@ -238,7 +240,7 @@ cmd_evidence(int argc, char **argv)
             .text = &o.sim},
         {.name = "platform",
             .value = "P",
-            .help = "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx or intel-tdx",
+            .help = "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx or aws-nitrotpm",
             .needed = true,
             .text = &o.platform},
         {.name = "binding",

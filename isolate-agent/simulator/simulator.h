@@ -96,6 +96,7 @@ extern const struct agent_platform agent_psa;
 extern const struct agent_platform agent_amd_sev_snp;
 extern const struct agent_platform agent_intel_sgx;
 extern const struct agent_platform agent_intel_tdx;
+extern const struct agent_platform agent_aws_nitrotpm;
 
 /** The platform of a name; BH_ERR_USAGE with the list of those that exist. */
 BH_MUST_USE enum bh_err agent_platform_find(

@@ -25,6 +25,7 @@ static const struct {
     {"tcb", AGENT_TAMPER_TCB},
     {"chip", AGENT_TAMPER_CHIP},
     {"vmpl", AGENT_TAMPER_VMPL},
+    {"enclave", AGENT_TAMPER_ENCLAVE},
 };
 
 static void

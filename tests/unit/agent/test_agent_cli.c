@@ -97,7 +97,7 @@ Test(agent, detect)
         cr_expect_eq(json_is_true(json_object_get(one, "built")),
             json_is_true(json_object_get(one, "simulated")));
     }
-    cr_expect_eq(simulated, 6);
+    cr_expect_eq(simulated, 7);
     json_decref(json);
     RUN(&r, "detect", "--nonsense");
     cr_expect_eq(r.status, 2);
@@ -144,8 +144,8 @@ Test(agent, wrong_usage_of_run)
 
 Test(agent, attesters_by_name)
 {
-    static const char *const later[] = {
-        "aws-nitro", "arm-cca", "psa", "amd-sev-snp", "intel-tdx", "intel-sgx", "tpm2"};
+    static const char *const later[] = {"aws-nitro", "arm-cca", "psa", "amd-sev-snp", "intel-tdx",
+        "intel-sgx", "tpm2", "aws-nitrotpm"};
     char root[64];
     struct bh_test_ca ca;
     struct ran r;

@@ -404,7 +404,7 @@ Test(device, cmw_holds_the_raw_evidence_under_its_type)
 
 Test(tamper, words_are_those_of_the_platform)
 {
-    const enum agent_tamper last = AGENT_TAMPER_VMPL;
+    const enum agent_tamper last = AGENT_TAMPER_ENCLAVE;
     const char *const *platforms = agent_simulator_platforms();
 
     for (size_t p = 0; platforms[p] != NULL; p++) {
