@@ -225,6 +225,11 @@ Test(certificate, nitro)
     enrol_on("aws-nitro", "Ed25519");
 }
 
+Test(certificate, nitrotpm)
+{
+    enrol_on("aws-nitrotpm", "P-256");
+}
+
 Test(certificate, cca)
 {
     enrol_on("arm-cca", "P-256");

@@ -64,6 +64,14 @@ REFUSED(
     refuse_nitro, duplicate_key, "aws-nitro", TAMPERED(DUPLICATE), MALFORMED, "aws-nitro.payload")
 REFUSED(refuse_nitro, nitrotpm, "aws-nitro", TAMPERED(NITROTPM), 415, "evidence-unsupported",
     "aws-nitro.pcrs")
+REFUSED(refuse_nitro, nitrotpm_for_what_it_is_not, "aws-nitrotpm", TAMPERED(ENCLAVE), 415,
+    "evidence-unsupported", "aws-nitrotpm.nitrotpm_pcrs")
+REFUSED(refuse_nitro, nitrotpm_measurement, "aws-nitrotpm", TAMPERED(MEASUREMENT), POLICY,
+    "aws-nitrotpm.pcr4")
+REFUSED(refuse_nitro, nitrotpm_another_root, "aws-nitrotpm", TAMPERED(ROOT), FORGED,
+    "aws-nitrotpm.chain")
+REFUSED(refuse_nitro, nitrotpm_binding, "aws-nitrotpm", TAMPERED(BINDING), 403, "binding-mismatch",
+    "aws-nitrotpm.binding")
 REFUSED(refuse_nitro, signature, "aws-nitro", TAMPERED(SIGNATURE), FORGED, "aws-nitro.signature")
 REFUSED(refuse_nitro, no_alg, "aws-nitro", TAMPERED(NO_ALG), MALFORMED, "aws-nitro.protected")
 REFUSED(refuse_nitro, measurement, "aws-nitro", TAMPERED(MEASUREMENT), POLICY, "aws-nitro.pcr0")
