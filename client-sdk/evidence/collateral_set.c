@@ -100,6 +100,7 @@ enum bh_err
 ev_collateral_set_add(struct ev_collateral_set *set, struct bh_span bytes, const char *narrow,
     struct ev_collateral *ret_what, struct bh_diag *diag)
 {
+    const size_t before = set->len;
     struct ev_collateral what;
     enum bh_err e;
 
@@ -111,8 +112,10 @@ ev_collateral_set_add(struct ev_collateral_set *set, struct bh_span bytes, const
         const bool narrowed = is_narrowed_out(&what, 1 - i, narrow);
 
         if (!is_narrowed_out(&what, i, narrow) &&
-            (e = put(set, &what, i, narrowed, bytes, diag)) != BH_OK)
+            (e = put(set, &what, i, narrowed, bytes, diag)) != BH_OK) {
+            set->len = before; /* the caller drops the bytes */
             return e;
+        }
     }
     set->files++;
     set->total += bytes.len;
