@@ -43,6 +43,10 @@ const struct agent_attester agent_attesters[] = {
         .platform = "aws-nitrotpm",
         .check = agent_simulated_check,
         .evidence = agent_simulated_evidence},
+    {.name = "sim:tpm2",
+        .platform = "tpm2",
+        .check = agent_simulated_check,
+        .evidence = agent_simulated_evidence},
 };
 const size_t agent_attesters_len = BH_COUNT(agent_attesters);
 

@@ -98,33 +98,56 @@ out:
     return e;
 }
 
+/* The key by itself, for whom instance and implementation tell apart. */
 static enum bh_err
-write_endorsement(
-    const struct agent_device *device, EVP_PKEY *key, const char *dir, struct bh_diag *diag)
+endorse_key(
+    const struct agent_device *device, EVP_PKEY *key, json_t **ret_json, struct bh_diag *diag)
 {
     const char *instance = NULL, *implementation = NULL;
-    char path[PATH_MAX_LEN], name[96];
     char *pem = NULL;
-    json_t *json = NULL;
     enum bh_err e;
 
     if ((e = bh_json_string(device->facts, "instance_id", false, &instance, diag)) != BH_OK ||
         (e = bh_json_string(device->facts, "implementation_id", false, &implementation, diag)) !=
             BH_OK ||
-        (e = ensure_folder(dir, "endorsed", diag)) != BH_OK)
-        return e;
-    /* The first byte of an instance id only says what kind it is. */
-    (void)snprintf(
-        name, sizeof(name), "simulated-%s-%.16s.json", device->platform->name, instance + 2);
-    if ((e = format_path(path, diag, dir, "endorsed", name)) != BH_OK ||
         (e = agent_public_pem(key, &pem, diag)) != BH_OK)
         return e;
-    json = json_pack("{s:s,s:s,s:s,s:s,s:b,s:s}", "platform", device->platform->name, "instance_id",
-        instance, "implementation_id", implementation, "class", "silicon", "simulated", 1, "key",
-        pem);
-    e = json == NULL ? bh_fail(diag, BH_ERR_NOMEM, "%s", name)
-                     : agent_json_write(path, json, 0644, diag);
+    *ret_json = json_pack("{s:s,s:s,s:s,s:s,s:b,s:s}", "platform", device->platform->name,
+        "instance_id", instance, "implementation_id", implementation, "class", "silicon",
+        "simulated", 1, "key", pem);
     free(pem);
+    return BH_OK;
+}
+
+static enum bh_err
+write_endorsement(
+    const struct agent_device *device, EVP_PKEY *key, const char *dir, struct bh_diag *diag)
+{
+    char path[PATH_MAX_LEN], name[96];
+    json_t *json = NULL;
+    const char *id;
+    enum bh_err e;
+
+    if ((e = ensure_folder(dir, "endorsed", diag)) != BH_OK)
+        return e;
+    if (device->platform->endorsement != NULL)
+        json = device->platform->endorsement(device);
+    else if ((e = endorse_key(device, key, &json, diag)) != BH_OK)
+        return e;
+    /* The first byte of an instance id only says what kind it is, those of a Name how it is made.
+     */
+    if ((id = json_string_value(json_object_get(json, "instance_id"))) != NULL)
+        id += 2;
+    else if ((id = json_string_value(json_object_get(json, "name"))) != NULL)
+        id += 4;
+    if (id == NULL) {
+        e = bh_fail(diag, BH_ERR_NOMEM, "endorsement");
+        goto out;
+    }
+    (void)snprintf(name, sizeof(name), "simulated-%s-%.16s.json", device->platform->name, id);
+    if ((e = format_path(path, diag, dir, "endorsed", name)) == BH_OK)
+        e = agent_json_write(path, json, 0644, diag);
+out:
     json_decref(json);
     return e;
 }

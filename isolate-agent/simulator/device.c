@@ -12,13 +12,14 @@
 #include <openssl/crypto.h>
 
 static const struct agent_platform *const platforms[] = {&agent_aws_nitro, &agent_arm_cca,
-    &agent_psa, &agent_amd_sev_snp, &agent_intel_sgx, &agent_intel_tdx, &agent_aws_nitrotpm};
+    &agent_psa, &agent_amd_sev_snp, &agent_intel_sgx, &agent_intel_tdx, &agent_aws_nitrotpm,
+    &agent_tpm2};
 
 const char *const *
 agent_simulator_platforms(void)
 {
     static const char *const names[] = {"aws-nitro", "arm-cca", "psa", "amd-sev-snp", "intel-sgx",
-        "intel-tdx", "aws-nitrotpm", NULL};
+        "intel-tdx", "aws-nitrotpm", "tpm2", NULL};
 
     return names;
 }
@@ -33,10 +34,10 @@ agent_platform_find(
             return BH_OK;
         }
     (void)bh_refuse(diag, BH_ERR_USAGE, "platform",
-        "aws-nitro | arm-cca | psa | amd-sev-snp | intel-sgx | intel-tdx | aws-nitrotpm", name,
-        "there is no simulated device of this platform");
-    bh_hint(diag,
-        "use one of: aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx, aws-nitrotpm");
+        "aws-nitro | arm-cca | psa | amd-sev-snp | intel-sgx | intel-tdx | aws-nitrotpm | tpm2",
+        name, "there is no simulated device of this platform");
+    bh_hint(diag, "use one of: aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx, "
+                  "aws-nitrotpm, tpm2");
     return BH_ERR_USAGE;
 }
 

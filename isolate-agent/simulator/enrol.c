@@ -156,7 +156,8 @@ agent_cmd_enrol(int argc, char **argv)
             .text = &o.sim},
         {.name = "platform",
             .value = "P",
-            .help = "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx or aws-nitrotpm",
+            .help =
+                "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx, aws-nitrotpm or tpm2",
             .needed = true,
             .text = &o.platform},
         {.name = "server",

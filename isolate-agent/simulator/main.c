@@ -39,7 +39,7 @@ cmd_init(int argc, char **argv)
     if (agent_simulator_init(dir, &diag) != BH_OK)
         return bh_cli_failed(usage.command, &diag);
     printf("%s: simulated devices aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx, "
-           "aws-nitrotpm\n"
+           "aws-nitrotpm, tpm2\n"
            "next: beachhead-simulator admit --dir %s --server-dir DIR --workload NAME\n",
         dir, dir);
     return 0;
@@ -141,8 +141,9 @@ cmd_admit(int argc, char **argv)
             .text = &workload},
         {.name = "platform",
             .value = "P",
-            .help = "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx or aws-nitrotpm; "
-                    "default all",
+            .help =
+                "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx, aws-nitrotpm or tpm2; "
+                "default all",
             .list = &platforms},
         {0},
     };
@@ -240,7 +241,8 @@ cmd_evidence(int argc, char **argv)
             .text = &o.sim},
         {.name = "platform",
             .value = "P",
-            .help = "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx or aws-nitrotpm",
+            .help =
+                "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx, aws-nitrotpm or tpm2",
             .needed = true,
             .text = &o.platform},
         {.name = "binding",

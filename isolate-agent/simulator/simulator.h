@@ -88,6 +88,9 @@ struct agent_platform {
         struct agent_beside *beside, struct bh_diag *diag);
     /** The policy entry. New reference; NULL when out of memory. */
     json_t *(*entry)(const struct agent_device *device);
+    /** The endorsement of the device's key; NULL: by the facts "instance_id" and
+     * "implementation_id", with the key. New reference; NULL when out of memory. */
+    json_t *(*endorsement)(const struct agent_device *device);
 };
 
 extern const struct agent_platform agent_aws_nitro;
@@ -96,6 +99,7 @@ extern const struct agent_platform agent_psa;
 extern const struct agent_platform agent_amd_sev_snp;
 extern const struct agent_platform agent_intel_sgx;
 extern const struct agent_platform agent_intel_tdx;
+extern const struct agent_platform agent_tpm2;
 extern const struct agent_platform agent_aws_nitrotpm;
 
 /** The platform of a name; BH_ERR_USAGE with the list of those that exist. */

@@ -30,7 +30,7 @@ static const struct operations table[] = {
     {"aws-nitro", 0, 2},   /* leaf certificate and document */
     {"amd-sev-snp", 0, 1}, /* report; a chip's certificate is long-lived, and cached */
     {"intel-sgx", 1, 0},   /* quote; what certifies its key is long-lived, and cached */
-    {"intel-tdx", 1, 0},
+    {"intel-tdx", 1, 0}, {"tpm2", 1, 0}, /* quote; its key is endorsed */
 };
 
 struct pair {
@@ -96,7 +96,7 @@ bench_floor_new(const char *platform, struct bench_floor **ret_floor, struct bh_
             f->operations = &table[i];
     if (f->operations == NULL)
         e = bh_refuse(diag, BH_ERR_USAGE, "platform",
-            "psa, arm-cca, aws-nitro, amd-sev-snp, intel-sgx or intel-tdx", platform,
+            "psa, arm-cca, aws-nitro, amd-sev-snp, intel-sgx, intel-tdx or tpm2", platform,
             "no such platform here");
     else if ((e = bh_key_generate("P-256", &f->p256.key, diag)) == BH_OK &&
              (e = bh_key_generate("P-384", &f->p384.key, diag)) == BH_OK &&

@@ -230,6 +230,11 @@ Test(certificate, nitrotpm)
     enrol_on("aws-nitrotpm", "P-256");
 }
 
+Test(certificate, tpm2)
+{
+    enrol_on("tpm2", "P-256");
+}
+
 Test(certificate, cca)
 {
     enrol_on("arm-cca", "P-256");

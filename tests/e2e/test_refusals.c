@@ -78,6 +78,14 @@ REFUSED(refuse_nitro, measurement, "aws-nitro", TAMPERED(MEASUREMENT), POLICY, "
 REFUSED(refuse_nitro, binding, "aws-nitro", TAMPERED(BINDING), 403, "binding-mismatch",
     "aws-nitro.binding")
 
+REFUSED(refuse_tpm2, signature, "tpm2", TAMPERED(SIGNATURE), FORGED, "tpm2.signature")
+REFUSED(refuse_tpm2, another_key, "tpm2", TAMPERED(CHAIN), FORGED, "tpm2.signature")
+REFUSED(refuse_tpm2, unknown_key, "tpm2", TAMPERED(ROOT), 403, "endorsement-unknown", "tpm2.ak")
+REFUSED(refuse_tpm2, measurement, "tpm2", TAMPERED(MEASUREMENT), POLICY, "tpm2.pcrs.sha256.4")
+REFUSED(refuse_tpm2, secure_boot_off, "tpm2", TAMPERED(DEBUG), POLICY, "tpm2.secure_boot")
+REFUSED(refuse_tpm2, trailing_byte, "tpm2", TAMPERED(TRAILING), MALFORMED, "tpm2.quote")
+REFUSED(refuse_tpm2, binding, "tpm2", TAMPERED(BINDING), 403, "binding-mismatch", "tpm2.binding")
+
 REFUSED(refuse_cca, unbound_realm_key, "arm-cca", TAMPERED(CHAIN), FORGED, "arm-cca.rak_binding")
 REFUSED(
     refuse_cca, not_secured, "arm-cca", TAMPERED(DEBUG), POLICY, "arm-cca.platform_token.lifecycle")

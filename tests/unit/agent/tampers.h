@@ -104,6 +104,14 @@ static const struct tamper_case tamper_cases[] = {
     {"intel-sgx", "root", AGENT_TAMPER_ROOT, BH_ERR_NOT_AUTHENTIC, "intel-sgx.chain"},
     {"intel-sgx", "tcb", AGENT_TAMPER_TCB, BH_ERR_POLICY, "intel-sgx.tcb_status"},
 
+    {"tpm2", "signature", AGENT_TAMPER_SIGNATURE, BH_ERR_NOT_AUTHENTIC, "tpm2.signature"},
+    {"tpm2", "chain", AGENT_TAMPER_CHAIN, BH_ERR_NOT_AUTHENTIC, "tpm2.signature"},
+    {"tpm2", "measurement", AGENT_TAMPER_MEASUREMENT, BH_ERR_POLICY, "tpm2.pcrs.sha256.4"},
+    {"tpm2", "debug", AGENT_TAMPER_DEBUG, BH_ERR_POLICY, "tpm2.secure_boot"},
+    {"tpm2", "binding", AGENT_TAMPER_BINDING, BH_ERR_BINDING, "tpm2.binding"},
+    {"tpm2", "trailing", AGENT_TAMPER_TRAILING, BH_ERR_EVIDENCE_MALFORMED, "tpm2.quote"},
+    {"tpm2", "root", AGENT_TAMPER_ROOT, BH_ERR_ENDORSEMENT_UNKNOWN, "tpm2.ak"},
+
     {"intel-tdx", "signature", AGENT_TAMPER_SIGNATURE, BH_ERR_NOT_AUTHENTIC, "intel-tdx.signature"},
     {"intel-tdx", "chain", AGENT_TAMPER_CHAIN, BH_ERR_NOT_AUTHENTIC, "intel-tdx.chain"},
     {"intel-tdx", "measurement", AGENT_TAMPER_MEASUREMENT, BH_ERR_POLICY, "intel-tdx.mrtd"},

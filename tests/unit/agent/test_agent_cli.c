@@ -97,7 +97,7 @@ Test(agent, detect)
         cr_expect_eq(json_is_true(json_object_get(one, "built")),
             json_is_true(json_object_get(one, "simulated")));
     }
-    cr_expect_eq(simulated, 7);
+    cr_expect_eq(simulated, 8);
     json_decref(json);
     RUN(&r, "detect", "--nonsense");
     cr_expect_eq(r.status, 2);
@@ -163,8 +163,8 @@ Test(agent, attesters_by_name)
     expect(&r, 2, "sim:aws-nitro");
     RUN(&r, BASE, "--workload", "payments", "--out", "/tmp/x", "--attester", "sim:psa");
     expect(&r, 2, "--simulator DIR");
-    RUN(&r, BASE, "--workload", "payments", "--out", "/tmp/x", "--attester", "sim:tpm2");
-    expect(&r, 2, "sim:tpm2");
+    RUN(&r, BASE, "--workload", "payments", "--out", "/tmp/x", "--attester", "sim:nvidia-gpu");
+    expect(&r, 2, "sim:nvidia-gpu");
     unlink(root);
     bh_test_ca_clear(&ca);
 }

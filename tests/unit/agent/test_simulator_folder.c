@@ -88,7 +88,7 @@ Test(folder, broken_ones_are_refused_by_name)
     cr_assert_eq(agent_device_load("/nonexistent", "psa", &device, &diag), BH_ERR_IO);
     cr_assert_not_null(strstr(diag.hint, "init"));
     bh_diag_clear(&diag);
-    cr_assert_eq(agent_device_load(sim.dir, "tpm2", &device, &diag), BH_ERR_USAGE);
+    cr_assert_eq(agent_device_load(sim.dir, "nvidia-gpu", &device, &diag), BH_ERR_USAGE);
     cr_assert_str_eq(diag.check, "platform");
     bh_diag_clear(&diag);
     (void)snprintf(from, sizeof(from), "%s/arm-cca/rak.key", sim.dir);

@@ -93,6 +93,11 @@ Test(judged, intel_sgx_and_tdx_are_accepted)
     accepted("intel-tdx", 1);
 }
 
+Test(judged, tpm2_is_accepted)
+{
+    accepted("tpm2", 1);
+}
+
 Test(judged, aws_nitrotpm_is_accepted)
 {
     accepted("aws-nitrotpm", 1);
@@ -130,6 +135,11 @@ refused(const char *platform, uint32_t instance)
 Test(judged, tampered_aws_nitro_is_refused_by_name)
 {
     refused("aws-nitro", 1);
+}
+
+Test(judged, tampered_tpm2_is_refused_by_name)
+{
+    refused("tpm2", 1);
 }
 
 Test(judged, tampered_aws_nitrotpm_is_refused_by_name)
@@ -222,7 +232,7 @@ Test(judged, the_key_in_a_nitro_document_must_be_the_bound_one)
 Test(judged, another_device_is_refused)
 {
     const char *const checks[] = {"aws-nitro.pcr4", "arm-cca.instance", "psa.instance",
-        "amd-sev-snp.chip_id", "intel-sgx.ppid", "intel-tdx.ppid", "aws-nitrotpm.instance_id"};
+        "amd-sev-snp.chip_id", "intel-sgx.ppid", "intel-tdx.ppid", "aws-nitrotpm.instance_id", "tpm2.ak"};
 
     for (size_t i = 0; i < BH_COUNT(checks); i++) {
         struct agent_device *one = NULL, *two = NULL;
