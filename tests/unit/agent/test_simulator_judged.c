@@ -232,7 +232,8 @@ Test(judged, the_key_in_a_nitro_document_must_be_the_bound_one)
 Test(judged, another_device_is_refused)
 {
     const char *const checks[] = {"aws-nitro.pcr4", "arm-cca.instance", "psa.instance",
-        "amd-sev-snp.chip_id", "intel-sgx.ppid", "intel-tdx.ppid", "aws-nitrotpm.instance_id", "tpm2.ak"};
+        "amd-sev-snp.chip_id", "intel-sgx.ppid", "intel-tdx.ppid", "aws-nitrotpm.instance_id",
+        "tpm2.ak"};
 
     for (size_t i = 0; i < BH_COUNT(checks); i++) {
         struct agent_device *one = NULL, *two = NULL;
