@@ -140,17 +140,21 @@ is_simulated(const struct ev_trust *trust, const struct ev_anchor *anchor)
     return false;
 }
 
+static void
+collect_anchors(const struct ev_trust *trust, bool simulated, struct path *path)
+{
+    for (size_t i = 0; i < trust->anchors_len; i++)
+        if (is_ours(&trust->anchors[i]) && is_simulated(trust, &trust->anchors[i]) == simulated)
+            path->anchors[path->anchors_len++] = trust->anchors[i].cert;
+}
+
 /* What the evidence brings, and the vendors' intermediates, which it need not. */
 static void
-collect(const struct ev_tpm2 *t, const struct ev_trust *trust, bool simulated, struct path *path)
+collect_chain(const struct ev_tpm2 *t, struct path *path)
 {
     const struct ev_vendor_root *rows;
     size_t len, count;
 
-    *path = (struct path){0};
-    for (size_t i = 0; i < trust->anchors_len; i++)
-        if (is_ours(&trust->anchors[i]) && is_simulated(trust, &trust->anchors[i]) == simulated)
-            path->anchors[path->anchors_len++] = trust->anchors[i].cert;
     for (size_t i = 1; i < t->ak_cert.len; i++)
         path->chain[path->chain_len++] = t->ak_cert.certs[i];
     path->built_in = path->chain_len;
@@ -239,26 +243,37 @@ begins_after(X509 *cert, int64_t now)
     return X509_cmp_time(X509_get0_notBefore(cert), &at) > 0;
 }
 
+/* The end of a path that was verified before; 0 when it is not known. */
+static int64_t
+recall(const struct ev_trust *trust, const uint8_t hash[EV_PATH_HASH_LEN])
+{
+    const struct bh_span known = ev_chain_cache_conclusion(trust->cache, hash, trust->now);
+    int64_t end = 0;
+
+    if (known.len == sizeof(end))
+        memcpy(&end, known.ptr, sizeof(end));
+    return end;
+}
+
 /* A path under the genuine anchors, or under the simulated ones. */
 static enum bh_err
 verify_under(struct ev_tpm2 *t, const struct ev_trust *trust, bool simulated, struct bh_diag *diag)
 {
+    struct path path = {0};
     uint8_t hash[EV_PATH_HASH_LEN];
-    struct path path;
-    enum bh_err e = BH_ERR_NOT_AUTHENTIC;
+    int64_t end;
+    enum bh_err e;
 
-    collect(t, trust, simulated, &path);
-    if (path.anchors_len == 0) {
-        (void)bh_fail(diag, e, "no trust anchor for TPMs");
-        goto out;
-    }
-    const int64_t end = path_end(t, &path);
+    collect_anchors(trust, simulated, &path);
+    if (path.anchors_len == 0)
+        return bh_fail(diag, BH_ERR_NOT_AUTHENTIC, "no trust anchor for TPMs");
     const bool hashed = trust->cache != NULL && path_hash(t, &path, hash);
-    if (hashed && ev_chain_cache_knows(trust->cache, hash, trust->now)) {
+    if (hashed && (end = recall(trust, hash)) != 0) {
         t->not_after = end;
-        e = BH_OK;
-        goto out;
+        return BH_OK;
     }
+    collect_chain(t, &path);
+    end = path_end(t, &path);
     /* A clock that is a little slow must not refuse a certificate that was just made. */
     const bool young = begins_after(t->ak_cert.certs[0], trust->now);
     e = bh_x509_verify(t->ak_cert.certs[0], path.chain, path.chain_len, path.anchors,
@@ -266,9 +281,8 @@ verify_under(struct ev_tpm2 *t, const struct ev_trust *trust, bool simulated, st
     if (e == BH_OK) {
         t->not_after = end;
         if (hashed && !young)
-            ev_chain_cache_remember(trust->cache, hash, end);
+            ev_chain_cache_conclude(trust->cache, hash, bh_span(&end, sizeof(end)), end);
     }
-out:
     path_clear(&path);
     return e;
 }

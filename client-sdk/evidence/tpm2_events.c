@@ -49,6 +49,8 @@ replay_bank(struct ev_tpm2 *t, enum ev_tpm2_bank bank, struct ev_report *report)
     struct bh_diag diag = {0};
     enum bh_err e;
 
+    if (selected == 0)
+        return BH_OK;
     e = ev_tcg_replay(&t->log, ev_tpm2_bank_algorithm(bank), &regs, &diag);
     if (e == BH_ERR_UNSUPPORTED)
         return BH_OK; /* the log says nothing of this bank */
