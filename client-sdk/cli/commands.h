@@ -6,6 +6,7 @@
 int bh_cmd_inspect(int argc, char **argv);
 int bh_cmd_appraise(int argc, char **argv);
 int bh_cmd_connect(int argc, char **argv);
+int bh_cmd_measure(int argc, char **argv);
 int bh_cmd_get(int argc, char **argv);
 int bh_cmd_verify(int argc, char **argv);
 int bh_cmd_collateral(int argc, char **argv);

@@ -31,6 +31,7 @@ main(int argc, char **argv)
         {"connect", "make an attested TLS connection and say who is there", bh_cmd_connect},
         {"get", "fetch a URL from an isolate", bh_cmd_get},
         {"verify", "verify a certificate chain of an isolate", bh_cmd_verify},
+        {"measure", "compute reference values for a policy from images and logs", bh_cmd_measure},
         {"ca", "(not built yet)", cmd_later},
         {"policy", "(not built yet)", cmd_later},
         {"cert", "(not built yet)", cmd_later},
