@@ -5,7 +5,7 @@
  * Its 24 PCRs are those of a PC's TPM. PCR 0 to 3 are AWS's firmware (0 and 1 are constants). Code
  * is identified by what the boot chain measured: 4 (each EFI binary that was started: a unified
  * kernel image is the whole system), 8 and 9 (GRUB: commands, and the files it read), 11
- * (systemd-stub: the parts of a unified kernel image). An entry pins at least one of these. PCR 7
+ * (by systemd: the parts of a unified kernel image). An entry pins at least one of these. PCR 7
  * is the policy of Secure Boot: it names who may sign, any of whose programs would match; PCR 12 is
  * the command line that came beside the image. Both belong beside the code and are no code. PCR 16
  * and 23 can be reset by any program: an entry that names them is refused.
