@@ -64,9 +64,19 @@ BH_MUST_USE enum bh_err bench_floor_sample(struct bench_floor *floor, struct bh_
 double bench_floor_us(const struct bench_floor *floor);
 /** What of it belongs to the verification of evidence alone. */
 double bench_floor_evidence_us(const struct bench_floor *floor);
-/** T: server CPU of two HTTPS keep-alive requests of these sizes, answered by a handler that does
- * nothing, while @p clients (1 to 256) send them side by side. */
-BH_MUST_USE enum bh_err bench_transport_us(const struct bh_test_server *server, size_t clients,
-    size_t request, size_t reply, double *ret_us, struct bh_diag *diag);
+/** T of the budgets (transport.c), for @p clients at once; sizes in bytes of the larger request and
+ * answer. bench_transport_free() ends it. */
+struct bench_transport;
+BH_MUST_USE enum bh_err bench_transport_new(const struct bh_test_server *server, size_t clients,
+    size_t request, size_t reply, struct bench_transport **ret_transport, struct bh_diag *diag);
+void bench_transport_free(struct bench_transport *transport);
+/** Some pairs of requests at @p rate a second by all clients together. */
+BH_MUST_USE enum bh_err bench_transport_sample(
+    struct bench_transport *transport, double rate, struct bh_diag *diag);
+/** CPU of a pair in all samples. */
+double bench_transport_us(const struct bench_transport *transport);
+/** CPU of a pair when they come without a pause. */
+BH_MUST_USE enum bh_err bench_transport_busy_us(
+    struct bench_transport *transport, double *ret_us, struct bh_diag *diag);
 
 #endif
