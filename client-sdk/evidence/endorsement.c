@@ -406,6 +406,7 @@ read_ak(const char *text, struct ev_endorsement *e, struct bh_diag *diag)
     uint8_t raw[BH_SPKI_MAX];
     struct ev_tpm2_public ak;
     struct bh_diag why = {0};
+    EVP_PKEY *key = NULL;
     const char *fault, *where;
     size_t len = 0;
     enum bh_err err;
@@ -413,9 +414,11 @@ read_ak(const char *text, struct ev_endorsement *e, struct bh_diag *diag)
     if (bh_unbase64url(bh_span_str(text), raw, sizeof(raw), &len) != BH_OK)
         return bh_refuse(diag, BH_ERR_MALFORMED, "ak", "base64url without padding", NULL,
             "not base64url of at most %zu bytes", sizeof(raw));
-    if (ev_tpm2_public_read(bh_span(raw, len), &ak, &why) != BH_OK)
+    if (ev_tpm2_public_read(bh_span(raw, len), &ak, &why) != BH_OK ||
+        bh_spki_decode(bh_span(ak.spki, ak.spki_len), &key, &why) != BH_OK)
         return bh_refuse(
             diag, BH_ERR_MALFORMED, "ak", "a TPMT_PUBLIC", why.detail, "%s", why.detail);
+    EVP_PKEY_free(key);
     if ((fault = ev_tpm2_attributes_fault(ak.attributes)) != NULL)
         return bh_refuse(diag, BH_ERR_MALFORMED, "ak", "a restricted signing key of the TPM's own",
             fault, "this key cannot attest");

@@ -183,7 +183,8 @@ bool ev_tpm2_recognises(struct bh_span raw);
  * BH_ERR_MALFORMED. */
 BH_MUST_USE enum bh_err ev_tpm2_signature_read(
     struct bh_span raw, struct ev_tpm2_signature *ret_signature, struct bh_diag *diag);
-/** Read a TPMT_PUBLIC that fills @p raw; its key need not be one that signs. BH_ERR_MALFORMED. */
+/** Read a TPMT_PUBLIC that fills @p raw; its key need not be one that signs. That the point is on
+ * the curve is for its user to see. BH_ERR_MALFORMED. */
 BH_MUST_USE enum bh_err ev_tpm2_public_read(
     struct bh_span raw, struct ev_tpm2_public *ret_public, struct bh_diag *diag);
 /** What the attributes of an attestation key lack, in words; NULL when they are as they must be. */
