@@ -12,7 +12,7 @@
  *
  * Names of the checks. Well-formed: "tpm2.collection", ".quote", ".signature", ".pcrs", ".ak",
  * ".ak_cert", ".ek_cert", ".event_log", ".hcl_report". Bound: ".binding". Authentic: ".ak",
- * ".ak.attributes", ".ak_cert", ".chain", ".key", ".hcl_report", ".signature", ".pcrs",
+ * ".ak.attributes", ".ak_cert", ".chain", ".key", ".ek_cert", ".hcl_report", ".signature", ".pcrs",
  * ".pcr_digest", ".event_log", and the hardware's own. Appraised: ".hardware", ".sha1",
  * ".key_class", ".ek", ".ak_name", ".reset_count", ".pcrs.BANK.N", ".event_log", ".secure_boot",
  * ".boot_loader".

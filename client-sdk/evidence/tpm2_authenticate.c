@@ -178,6 +178,28 @@ check_same_key(const struct ev_tpm2 *t, struct ev_report *report)
     return BH_OK;
 }
 
+/* A certificate of an EK ties nothing to the AK; but where something else does, it is of that EK.
+ */
+static enum bh_err
+check_same_ek(const struct ev_tpm2 *t, struct ev_report *report)
+{
+    uint8_t spki[BH_SPKI_MAX], digest[EV_TPM2_EK_LEN];
+    char expected[BH_VALUE_MAX], found[BH_VALUE_MAX] = "none that can be read";
+    size_t len;
+
+    if (t->ek_cert.len == 0 || !t->has_ek)
+        return BH_OK;
+    if (bh_x509_spki(t->ek_cert.certs[0], spki, sizeof(spki), &len, NULL) == BH_OK &&
+        bh_sha2(256, bh_span(spki, len), digest) == BH_OK) {
+        if (memcmp(digest, t->ek, sizeof(digest)) == 0)
+            return BH_OK;
+        (void)bh_hex(bh_span(digest, sizeof(digest)), found, sizeof(found));
+    }
+    return ev_refuse(report, BH_ERR_NOT_AUTHENTIC, "endorsement", EV_TPM2_NAME ".ek_cert",
+        bh_hex(bh_span(t->ek, sizeof(t->ek)), expected, sizeof(expected)), found,
+        "send the certificate of the EK that the AK is endorsed with");
+}
+
 /* ---- the quote ---- */
 
 static enum bh_err
@@ -241,6 +263,8 @@ ev_tpm2_authenticate(void *state, const struct ev_trust *trust, struct ev_report
     e = first(e, find_source(t, trust, report, &auth));
     if (t->source != EV_TPM2_NOBODY && (e == BH_OK || whole))
         e = first(e, check_same_key(t, report));
+    if (t->source != EV_TPM2_NOBODY && (e == BH_OK || whole))
+        e = first(e, check_same_ek(t, report));
     if (t->source != EV_TPM2_NOBODY && (e == BH_OK || whole))
         e = first(e, check_signature(t, report));
     if (e == BH_OK)

@@ -265,6 +265,60 @@ Test(tpm2_forged, endorsements)
     EVP_PKEY_free(other);
 }
 
+Test(tpm2_forged, another_ek)
+{
+    static const char *const extensions[] = {"keyUsage", "critical,keyAgreement", NULL};
+    static struct tpm2_plan plan;
+    EVP_PKEY *key = tpm2_key("P-256"), *ek = tpm2_key("P-384");
+    X509 *cert = tpm2_cert(ek, "an EK", NULL, NULL, extensions, TPM2_NOW - 1, TPM2_NOW + 1);
+    uint8_t spki[BH_SPKI_MAX], *der = NULL;
+    struct tpm2_endorsed endorsed;
+    struct tpm2_forged f;
+    size_t len;
+
+    tpm2_plan(&plan, key);
+    tpm2_forge(&f, &plan);
+    tpm2_endorse(f.parts.ak, "\"class\":\"tpm\"", &endorsed);
+    cr_assert_eq(bh_x509_to_der(cert, &der, &len), BH_OK);
+    f.parts.ek_cert = bh_span(der, len);
+    tpm2_must_hold(&f.parts, &endorsed, TPM2_NOW, "the endorsement names no EK");
+    cr_assert_eq(bh_spki_encode(ek, spki, sizeof(spki), &len, NULL), BH_OK);
+    cr_assert_eq(bh_sha2(256, bh_span(spki, len), endorsed.e.implementation_id), BH_OK);
+    tpm2_must_hold(&f.parts, &endorsed, TPM2_NOW, "it names this EK");
+    endorsed.e.implementation_id[0] ^= 1;
+    tpm2_must_refuse(
+        &f.parts, &endorsed, TPM2_NOW, BH_ERR_NOT_AUTHENTIC, "tpm2.ek_cert", "it names another EK");
+    OPENSSL_free(der);
+    X509_free(cert);
+    tpm2_forged_clear(&f);
+    EVP_PKEY_free(key);
+    EVP_PKEY_free(ek);
+}
+
+/* TPM2B_ATTEST: the same behind a size that nobody signs. */
+Test(tpm2_forged, sized_quotes)
+{
+    static struct tpm2_plan plan;
+    EVP_PKEY *key = tpm2_key("P-256");
+    struct tpm2_endorsed endorsed;
+    struct tpm2_forged f;
+    uint8_t sized[1024];
+
+    tpm2_plan(&plan, key);
+    tpm2_forge(&f, &plan);
+    tpm2_endorse(f.parts.ak, "\"class\":\"tpm\"", &endorsed);
+    sized[0] = (uint8_t)(f.parts.quote.len >> 8);
+    sized[1] = (uint8_t)f.parts.quote.len;
+    memcpy(sized + 2, f.parts.quote.ptr, f.parts.quote.len);
+    f.parts.quote = bh_span(sized, f.parts.quote.len + 2);
+    tpm2_must_hold(&f.parts, &endorsed, TPM2_NOW, "a quote behind its size");
+    sized[1]++;
+    tpm2_must_refuse(&f.parts, &endorsed, TPM2_NOW, BH_ERR_EVIDENCE_MALFORMED, "tpm2.quote",
+        "behind another size");
+    tpm2_forged_clear(&f);
+    EVP_PKEY_free(key);
+}
+
 /* A vendor of virtual TPMs of the test's own. */
 struct vendor {
     EVP_PKEY *key;

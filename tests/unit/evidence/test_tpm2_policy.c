@@ -25,6 +25,9 @@
     "\"platform\":\"amd-sev-snp\",\"product\":[\"Milan\"],\"vmpl\":[0],"                           \
     "\"tcb_min\":{\"Milan\":{\"bootloader\":1,\"tee\":0,\"snp\":1,\"microcode\":1}}"
 #define HARDWARE(members) "\"hardware\":{" SNP_PART "," members "}"
+#define TDX_PART                                                                                   \
+    "\"platform\":\"intel-tdx\",\"mrtd\":[\"" H48("01") "\"],\"rtmr\":{\"1\":[\"" H48(             \
+        "01") "\"],\"2\":[\"" H48("02") "\"]},\"tcb_status\":[\"UpToDate\"]"
 #define HW_CODE "\"measurement\":[\"" H48("a1") "\"]"
 
 static struct ev_policy *
@@ -70,6 +73,8 @@ Test(tpm2_policy, entries_that_are_right)
         RIGHT ",\"key_class\":[\"tpm\",\"silicon\"],\"event_log\":\"required\",\"reset_count\":9",
         CODE "," HARDWARE(HW_CODE ",\"chip_id\":[\"" H32("77") H32("77") "\"]"),
         RIGHT "," HARDWARE(HW_CODE),
+        RIGHT ",\"hardware\":{" TDX_PART "}",
+        CODE ",\"hardware\":{" TDX_PART ",\"ppid\":[\"" EIGHT("77") EIGHT("77") "\"]}",
     };
 
     for (size_t i = 0; i < BH_COUNT(right); i++) {
@@ -398,6 +403,56 @@ Test(tpm2_appraise, a_log_that_does_not_replay)
     plan.pcrs[EV_TPM2_SHA256][7][0] ^= 1;
     plan.log[plan.log_len - 68] ^= 1; /* SHA-256 of the last event */
     tpm2_forge_refused(&plan, BH_ERR_NOT_AUTHENTIC, "tpm2.event_log", "another digest");
+}
+
+/* ---- a certified key ---- */
+
+/* What a certificate does not say, it does not pin; and its end is the result's. */
+Test(tpm2_appraise, certified)
+{
+    static const char *const ca[] = {"basicConstraints", "critical,CA:TRUE", "keyUsage",
+        "critical,keyCertSign", "subjectKeyIdentifier", "hash", NULL};
+    static const char *const leaf[] = {
+        "keyUsage", "critical,digitalSignature", "extendedKeyUsage", "2.23.133.8.3", NULL};
+    static const char *const entries[] = {
+        RIGHT, CODE ",\"ak_name\":[\"000b" H32("a1") "\"]", CODE ",\"ek\":[\"" H32("a1") "\"]"};
+    static const char *const checks[] = {"", "tpm2.ak_name", "tpm2.ek"};
+    EVP_PKEY *root_key = tpm2_key("P-256");
+    const int64_t from = TPM2_NOW - TPM2_DAY, to = TPM2_NOW + TPM2_DAY;
+    X509 *root = tpm2_cert(root_key, "A vendor", NULL, NULL, ca, from, to + TPM2_DAY);
+    X509 *cert = tpm2_cert(key, "an AK", root, root_key, leaf, from, to);
+    struct ev_trust trust = {.now = TPM2_NOW, .anchors_len = 1, .anchors = {{.cert = root}}};
+    static struct ev_verdict verdict;
+    static struct ev_report report;
+    struct tpm2_forged f;
+    uint8_t *der = NULL;
+    size_t len;
+
+    tpm2_forge(&f, &plan);
+    cr_assert_eq(bh_x509_to_der(cert, &der, &len), BH_OK);
+    f.parts.ak_cert = bh_span(der, len);
+    f.parts.ak = bh_span_none();
+    for (size_t i = 0; i < BH_COUNT(entries); i++) {
+        struct ev_evidence *ev = NULL;
+        struct bh_diag diag;
+        struct ev_policy *policy = parse(entries[i], &diag);
+
+        cr_assert_not_null(policy, "%s", diag.detail);
+        ev_report_init(&report, true);
+        cr_assert_eq(tpm2_judge(&f.parts, &trust, &report, &ev), BH_OK);
+        cr_expect_eq(ev_appraise(ev, policy, bh_span_none(), &report, &verdict),
+            i == 0 ? BH_OK : BH_ERR_POLICY);
+        cr_expect_str_eq(report.diag.check, checks[i]);
+        ev_evidence_free(ev);
+        ev_policy_free(policy);
+    }
+    cr_expect_eq(verdict.not_after, to);
+    cr_expect_eq(verdict.submod.status, BH_EAR_WARNING);
+    OPENSSL_free(der);
+    X509_free(cert);
+    X509_free(root);
+    EVP_PKEY_free(root_key);
+    tpm2_forged_clear(&f);
 }
 
 /* ---- Azure's composite ---- */
