@@ -4,6 +4,7 @@
 #define BH_CLI_MEASURE_H
 
 int bh_measure_nitro(int argc, char **argv);
+int bh_measure_snp(int argc, char **argv);
 int bh_measure_pcr(int argc, char **argv);
 
 #endif
