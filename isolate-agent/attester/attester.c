@@ -13,7 +13,14 @@ const struct agent_attester agent_attesters[] = {
     {.name = "amd-sev-snp", .platform = "amd-sev-snp", .needs = TSM},
     {.name = "intel-tdx", .platform = "intel-tdx", .needs = TSM},
     {.name = "intel-sgx", .platform = "intel-sgx", .needs = "/dev/attestation"},
-    {.name = "tpm2", .platform = "tpm2", .needs = "/dev/tpmrm0"},
+    {.name = "tpm2",
+        .platform = "tpm2",
+        .needs = "/dev/tpmrm0",
+#ifdef AGENT_TPM2
+        .check = agent_tpm2_check,
+        .evidence = agent_tpm2_evidence
+#endif
+    },
     {.name = "aws-nitrotpm", .platform = "aws-nitrotpm", .needs = "/dev/tpmrm0"},
     {.name = "sim:aws-nitro",
         .platform = "aws-nitro",

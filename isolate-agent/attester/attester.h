@@ -2,9 +2,9 @@
 /*
  * What produces evidence: one file per attester behind one const table.
  *
- * An attester turns a key binding into native evidence, as a CMW in JSON (RFC 9999). The attesters
- * of real hardware are not built yet: the table knows them by name and by the interface that shows
- * their hardware, and refuses them by name. The simulated ones ("sim:psa") play a device in
+ * An attester turns a key binding into native evidence, as a CMW in JSON (RFC 9999). Of real
+ * hardware only the TPM's is built; the table knows the others by name and by the interface that
+ * shows their hardware, and refuses them by name. The simulated ones ("sim:psa") play a device in
  * software, out of a folder made by `beachhead-simulator init`.
  */
 #ifndef AGENT_ATTESTER_H
@@ -45,6 +45,13 @@ bool agent_attester_visible(const struct agent_attester *attester);
 BH_MUST_USE enum bh_err agent_attester_find(const char *name,
     const struct agent_attester_config *config, const struct agent_attester **ret_attester,
     struct bh_diag *diag);
+
+/** tpm2.c, where the TPM's software stack was there when this was built. */
+enum bh_err agent_tpm2_check(const struct agent_attester *attester,
+    const struct agent_attester_config *config, struct bh_diag *diag);
+enum bh_err agent_tpm2_evidence(const struct agent_attester *attester,
+    const struct agent_attester_config *config, const uint8_t binding[BH_BINDING_LEN],
+    struct bh_span spki, int64_t now, char **ret_cmw, struct bh_diag *diag);
 
 /** simulated.c */
 enum bh_err agent_simulated_check(const struct agent_attester *attester,

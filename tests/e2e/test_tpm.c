@@ -348,6 +348,97 @@ Test(tpm, rsapss)
     life_of_a_machine("rsa", "rsapss");
 }
 
+/* ---- the agent's own attester ---- */
+
+static int
+agent_evidence(const char *challenge)
+{
+    char program[600];
+    const char *const words[] = {program, "evidence", "--attester", "tpm2", "--challenge",
+        challenge, "--key", in_dir("tls.key"), "-o", in_dir("evidence"), NULL};
+
+    cr_assert_eq(bh_path_join(program, sizeof(program), bin_dir(), "beachhead-agent"), BH_OK);
+    return run(words);
+}
+
+static json_t *
+read_evidence(void)
+{
+    json_t *json = json_load_file(in_dir("evidence"), 0, NULL);
+
+    cr_assert_not_null(json);
+    return json;
+}
+
+/* What an administrator would read of the evidence: the AK's Name. */
+static void
+admit_agent(void)
+{
+    uint8_t ak[1024], name[2 + PCR_LEN] = {0x00, 0x0b}, both[2 * PCR_LEN] = {0}, pcr[PCR_LEN];
+    char hex[2 * sizeof(name) + 1], value[2 * PCR_LEN + 1];
+    json_t *json = read_evidence();
+    size_t len = 0;
+
+    cr_assert_eq(bh_unbase64url(
+                     bh_span_str(json_string_value(json_array_get(json_object_get(json, "ak"), 1))),
+                     ak, sizeof(ak), &len),
+        BH_OK);
+    json_decref(json);
+    memset(both + PCR_LEN, 1, PCR_LEN);
+    cr_assert_eq(bh_sha2(256, bh_span(ak, len), name + 2), BH_OK);
+    cr_assert_eq(bh_sha2(256, bh_span(both, sizeof(both)), pcr), BH_OK);
+    (void)bh_hex(bh_span(name, sizeof(name)), hex, sizeof(hex));
+    (void)bh_hex(bh_span(pcr, PCR_LEN), value, sizeof(value));
+    endorse("endorsed/agent.json", hex);
+    own_write(&o, "policy/" WORKLOAD ".json",
+        json_pack("{s:s,s:[{s:s,s:[s],s:{s:{s:[s]}}}]}", "workload", WORKLOAD, "accept", "platform",
+            "tpm2", "ak_name", hex, "pcrs", "sha256", "4", value));
+    own_reload(&o, "reloaded");
+}
+
+static void
+agent_enrols(long status, const char *check)
+{
+    char *challenge = client_challenge(&c);
+    struct reply r;
+
+    cr_assert_eq(agent_evidence(challenge), 0);
+    client_post_json(&c, "/v1/certificates",
+        json_pack("{s:s,s:s,s:s,s:o}", "challenge", challenge, "workload", WORKLOAD, "csr", c.csr,
+            "evidence", read_evidence()),
+        &r);
+    cr_expect_eq(r.status, status, "%s", r.text);
+    cr_expect_str_eq(reply_string(&r, "check"), check);
+    reply_clear(&r);
+    free(challenge);
+}
+
+Test(tpm, the_agent)
+{
+    char *pem = NULL;
+
+    begin("ecc", "ecdsa");
+    if (skipped)
+        return;
+    (void)setenv("BEACHHEAD_TCTI", getenv("TPM2TOOLS_TCTI"), 1);
+    cr_assert_eq(bh_key_to_pem(c.key, NULL, &pem, NULL), BH_OK);
+    cr_assert_eq(bh_file_write(in_dir("tls.key"), bh_span_str(pem), 0600, NULL), BH_OK);
+    free(pem);
+    if (agent_evidence("AAECAw") != 0) {
+        (void)fprintf(stderr,
+            "\n*** SKIP: this agent was built without libtss2-dev: it makes no quotes.\n\n");
+    } else {
+        admit_agent();
+        agent_enrols(403, "tpm2.pcrs.sha256.4");
+        extend();
+        agent_enrols(201, "");
+        agent_enrols(201, ""); /* the same AK again */
+        extend();
+        agent_enrols(403, "tpm2.pcrs.sha256.4");
+    }
+    end();
+}
+
 Test(tpm, what_is_started_later_counts)
 {
     begin("ecc", "ecdsa");

@@ -94,8 +94,10 @@ Test(agent, detect)
     {
         simulated += json_is_true(json_object_get(one, "simulated"));
         cr_expect(json_is_string(json_object_get(one, "attester")));
-        cr_expect_eq(json_is_true(json_object_get(one, "built")),
-            json_is_true(json_object_get(one, "simulated")));
+        /* A TPM's attester is built where the TPM's software stack is installed. */
+        if (strcmp(json_string_value(json_object_get(one, "attester")), "tpm2") != 0)
+            cr_expect_eq(json_is_true(json_object_get(one, "built")),
+                json_is_true(json_object_get(one, "simulated")));
     }
     cr_expect_eq(simulated, 8);
     json_decref(json);
@@ -144,8 +146,8 @@ Test(agent, wrong_usage_of_run)
 
 Test(agent, attesters_by_name)
 {
-    static const char *const later[] = {"aws-nitro", "arm-cca", "psa", "amd-sev-snp", "intel-tdx",
-        "intel-sgx", "tpm2", "aws-nitrotpm"};
+    static const char *const later[] = {
+        "aws-nitro", "arm-cca", "psa", "amd-sev-snp", "intel-tdx", "intel-sgx", "aws-nitrotpm"};
     char root[64];
     struct bh_test_ca ca;
     struct ran r;
