@@ -5,6 +5,7 @@
 
 int bh_measure_nitro(int argc, char **argv);
 int bh_measure_snp(int argc, char **argv);
+int bh_measure_tdx(int argc, char **argv);
 int bh_measure_pcr(int argc, char **argv);
 
 #endif

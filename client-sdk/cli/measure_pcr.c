@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* beachhead measure pcr: an event log replayed, as a policy entry. */
+/* beachhead measure pcr, beachhead measure tdx: an event log replayed, as a policy entry. */
 #include "measure.h"
 
 #include "core/cli.h"
@@ -12,9 +12,12 @@
 #include <stdlib.h>
 
 #define COMMAND "beachhead measure pcr"
+#define COMMAND_TDX "beachhead measure tdx"
 #define LOG_MAX (4 * 1024 * 1024)
 #define PCR_DEBUG 16
 #define PCR_APPLICATION 23
+#define RTMRS 4 /* RTMR n is register n + 1 of a CCEL; register 0 is MRTD, which no event extends  \
+                 */
 
 static const struct bank {
     const char *name;
@@ -109,6 +112,19 @@ replay(const struct ev_tcg_log *log, uint32_t mask, bool sha1, json_t *pcrs, str
     return e;
 }
 
+/* Either replay of a file. */
+static enum bh_err
+read_log(const char *path, struct ev_tcg_log *ret_log, uint8_t **ret_bytes, struct bh_diag *diag)
+{
+    size_t len = 0;
+
+    if (bh_file_read(path, LOG_MAX, ret_bytes, &len, diag) != BH_OK) {
+        diag->err = BH_ERR_USAGE;
+        return BH_ERR_USAGE;
+    }
+    return ev_tcg_log_read(bh_span(*ret_bytes, len), ret_log, diag);
+}
+
 static enum bh_err
 measure_log(const char *path, const struct bh_cli_list *names, bool sha1, json_t *pcrs,
     struct bh_diag *diag)
@@ -116,19 +132,24 @@ measure_log(const char *path, const struct bh_cli_list *names, bool sha1, json_t
     struct ev_tcg_log log;
     uint8_t *bytes = NULL;
     uint32_t mask = 0;
-    size_t len = 0;
     enum bh_err e;
 
     if ((e = read_selection(names, &mask, diag)) != BH_OK)
         return e;
-    if (bh_file_read(path, LOG_MAX, &bytes, &len, diag) != BH_OK) {
-        diag->err = BH_ERR_USAGE;
-        return BH_ERR_USAGE;
-    }
-    if ((e = ev_tcg_log_read(bh_span(bytes, len), &log, diag)) == BH_OK)
+    if ((e = read_log(path, &log, &bytes, diag)) == BH_OK)
         e = replay(&log, mask, sha1, pcrs, diag);
     free(bytes);
     return e;
+}
+
+/* Prints the entry, which it takes. */
+static int
+print(json_t *entry)
+{
+    const bool written = bh_cli_print_json(entry);
+
+    json_decref(entry);
+    return written ? 0 : 2;
 }
 
 int
@@ -154,9 +175,8 @@ bh_measure_pcr(int argc, char **argv)
     };
     struct bh_diag diag = {0};
     struct bh_cli_list args;
-    json_t *pcrs, *entry;
+    json_t *pcrs;
     const int rc = bh_cli_parse(&usage, argc, argv, &args);
-    bool written;
 
     if (rc >= 0)
         return rc;
@@ -165,8 +185,68 @@ bh_measure_pcr(int argc, char **argv)
         json_decref(pcrs);
         return bh_cli_failed(COMMAND, &diag);
     }
-    entry = json_pack("{s:s, s:o}", "platform", "tpm2", "pcrs", pcrs);
-    written = bh_cli_print_json(entry);
-    json_decref(entry);
-    return written ? 0 : 2;
+    return print(json_pack("{s:s, s:o}", "platform", "tpm2", "pcrs", pcrs));
+}
+
+/* ---- a TD's log ---- */
+
+static enum bh_err
+measure_ccel(const char *path, json_t *rtmrs, struct bh_diag *diag)
+{
+    struct ev_tcg_registers registers;
+    char index[4], hex[2 * EV_TCG_DIGEST_MAX + 1];
+    struct ev_tcg_log log;
+    uint8_t *bytes = NULL;
+    enum bh_err e;
+
+    if ((e = read_log(path, &log, &bytes, diag)) != BH_OK ||
+        (e = ev_tcg_replay(&log, EV_TCG_SHA384, &registers, diag)) != BH_OK)
+        goto out;
+    for (unsigned i = 0; i < EV_TCG_REGISTERS; i++) {
+        if (!registers.extended[i])
+            continue;
+        if (i == 0 || i > RTMRS) {
+            e = bh_refuse(diag, BH_ERR_MALFORMED, "register", "registers 1 to 4, of RTMR 0 to 3",
+                "another register", "register %u is extended: this is no TD's log", i);
+            goto out;
+        }
+        (void)snprintf(index, sizeof(index), "%u", i - 1);
+        (void)bh_hex(bh_span(registers.values[i], registers.size), hex, sizeof(hex));
+        (void)json_object_set_new(rtmrs, index, json_pack("[s]", hex));
+    }
+    if (json_object_size(rtmrs) == 0)
+        e = bh_refuse(diag, BH_ERR_MALFORMED, "register", "an RTMR that the log extends", "none",
+            "the log extends nothing");
+out:
+    free(bytes);
+    return e;
+}
+
+int
+bh_measure_tdx(int argc, char **argv)
+{
+    const struct bh_cli_usage usage = {
+        .command = COMMAND_TDX,
+        .purpose =
+            "Replay the event log of a TD (the data of its CCEL table) and print the RTMRs "
+            "that it holds\nafter it, as an entry of a policy's \"accept\". A log is a claim: "
+            "take it from a TD that is yours.\nAdd mrtd, tcb_status and the owner.",
+        .example = COMMAND_TDX " /sys/firmware/acpi/tables/data/CCEL",
+        .args = "CCEL",
+        .args_min = 1,
+        .args_max = 1,
+    };
+    struct bh_diag diag = {0};
+    struct bh_cli_list args;
+    json_t *rtmrs;
+    const int rc = bh_cli_parse(&usage, argc, argv, &args);
+
+    if (rc >= 0)
+        return rc;
+    rtmrs = json_object();
+    if (measure_ccel(args.items[0], rtmrs, &diag) != BH_OK) {
+        json_decref(rtmrs);
+        return bh_cli_failed(COMMAND_TDX, &diag);
+    }
+    return print(json_pack("{s:s, s:o}", "platform", "intel-tdx", "rtmr", rtmrs));
 }

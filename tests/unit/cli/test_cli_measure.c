@@ -475,3 +475,45 @@ Test(measure, pcr_selection_and_refusals, .fini = end_folder)
     }
     ran_clear(&r);
 }
+
+/* The RTMRs of a log are those that the TD's quote holds. */
+Test(measure, tdx, .fini = end_folder)
+{
+    char path[512];
+    struct ran log = {0}, quote = {0};
+
+    RUN(&log, "measure", "tdx", "/no/such/log");
+    expect_run(&log, 2, "/no/such/log");
+    RUN(&log, "measure", "tdx", put("log", bh_span_str("no log")));
+    cr_expect_eq(log.status, 1);
+    if (bh_vectors() != NULL) {
+        /* A machine's log is no TD's. */
+        (void)snprintf(path, sizeof(path), "%s/tpm/eventlogs/rhel8-gce.bin", bh_vectors());
+        RUN(&log, "measure", "tdx", path);
+        expect_run(&log, 1, "register");
+        (void)snprintf(
+            path, sizeof(path), "%s/tdx/v4-00806f050000-gce-ccel/quote.bin", bh_vectors());
+        RUN(&quote, "inspect", "--json", path);
+        expect_json(&quote, 0);
+        (void)snprintf(
+            path, sizeof(path), "%s/tdx/v4-00806f050000-gce-ccel/ccel_data.bin", bh_vectors());
+        RUN(&log, "measure", "tdx", path);
+        expect_json(&log, 0);
+        cr_expect_str_eq(text_of(&log, "platform"), "intel-tdx");
+        const json_t *rtmrs = json_object_get(log.json, "rtmr");
+        const json_t *claims = json_object_get(quote.json, "claims");
+        cr_assert_eq(json_object_size(rtmrs), 3);
+        cr_assert_not_null(json_object_get(claims, "rtmr2"));
+        for (unsigned i = 0; i < 3; i++) {
+            char index[4], name[8];
+
+            (void)snprintf(index, sizeof(index), "%u", i);
+            (void)snprintf(name, sizeof(name), "rtmr%u", i);
+            cr_expect(json_equal(json_array_get(json_object_get(rtmrs, index), 0),
+                          json_object_get(claims, name)),
+                "RTMR %u", i);
+        }
+    }
+    ran_clear(&log);
+    ran_clear(&quote);
+}
