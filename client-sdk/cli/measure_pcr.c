@@ -16,8 +16,9 @@
 #define LOG_MAX (4 * 1024 * 1024)
 #define PCR_DEBUG 16
 #define PCR_APPLICATION 23
-#define RTMRS 4 /* RTMR n is register n + 1 of a CCEL; register 0 is MRTD, which no event extends  \
-                 */
+#define RTMRS                                                                                      \
+    4 /* RTMR n is register n + 1 of a CCEL; register 0 is MRTD, which no event extends            \
+       */
 
 static const struct bank {
     const char *name;
