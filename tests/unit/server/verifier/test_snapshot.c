@@ -151,6 +151,26 @@ Test(snapshot, refuses_a_simulated_root_among_the_vendors)
     is_refused(BH_ERR_SIMULATED, "trust.simulated", "trust/aws-nitro-simulated.pem");
 }
 
+/* One platform's name begins with another's: the file is of the longer one. */
+Test(snapshot, an_anchor_is_of_the_platform_that_its_name_says)
+{
+    struct bh_diag diag = {0};
+    struct pas_ground g;
+    size_t len, of_tpm = 0, of_enclaves = 0;
+    uint8_t *pem = get("trust/simulated/aws-nitro-simulated.pem", &len);
+
+    put("trust/simulated/aws-nitrotpm-simulated.pem", bh_span(pem, len));
+    free(pem);
+    cr_assert_eq(read_all(&g, &diag), BH_OK, "%s", diag.detail);
+    for (size_t i = 0; i < g.trust.anchors_len; i++) {
+        of_tpm += strcmp(g.trust.anchors[i].platform, "aws-nitrotpm") == 0;
+        of_enclaves += strcmp(g.trust.anchors[i].platform, "aws-nitro") == 0;
+    }
+    cr_expect_eq(of_tpm, 1);
+    cr_expect_eq(of_enclaves, 1);
+    pas_ground_clear(&g);
+}
+
 /* ---- collateral ---- */
 
 #define IDENTITY(id)                                                                               \
