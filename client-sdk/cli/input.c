@@ -206,16 +206,6 @@ looks_like_cbor_cmw(struct bh_span s)
            (bh_cbor_peek(&c) == BH_CBOR_TSTR || bh_cbor_peek(&c) == BH_CBOR_UINT);
 }
 
-/* Outer forms of platforms that this version does not verify, so that they can be named. */
-static const char *
-later_platform(struct bh_span s)
-{
-    if (s.len > 37 + 42 && s.ptr[0] == 0x11 && s.ptr[1] == 0xe0 && s.ptr[37] == 0x11 &&
-        s.ptr[38] == 0x60)
-        return "nvidia-gpu";
-    return NULL;
-}
-
 static enum bh_err
 recognise(struct bh_input *in, struct bh_diag *diag)
 {
@@ -237,7 +227,6 @@ recognise(struct bh_input *in, struct bh_diag *diag)
     if (looks_like_cbor_cmw(whole))
         return read_cmw(in, false, diag);
     in->kind = BH_INPUT_RAW;
-    in->later = later_platform(whole);
     return BH_OK;
 }
 

@@ -31,7 +31,6 @@ struct bh_input {
     struct bh_span bytes; /* without surrounding white space where the form is text */
     struct bh_cmw cmw;
     struct bh_span ear;
-    const char *later; /* of BH_INPUT_RAW: the platform of a later version that it looks like */
     size_t certs_len;
     X509 *certs[BH_INPUT_CERTS_MAX];
 };

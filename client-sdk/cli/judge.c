@@ -9,27 +9,13 @@
 #include <stdio.h>
 
 static enum bh_err
-refuse_later(const char *platform, struct ev_report *report)
-{
-    char found[BH_VALUE_MAX];
-
-    (void)snprintf(found, sizeof(found), "evidence of %s, which is not built yet", platform);
-    return ev_refuse(report, BH_ERR_UNSUPPORTED, "form of the bytes", "evidence.type",
-        "evidence of a platform that version " BH_VERSION " verifies", found,
-        "`beachhead inspect --help` and README.md say what this version verifies");
-}
-
-static enum bh_err
 take_steps(const struct bh_input *input, const struct bh_question *q, struct bh_judgement *j)
 {
     struct ev_report *report = &j->report;
     enum bh_err e;
 
-    if (input->later != NULL)
-        e = refuse_later(input->later, report);
-    else
-        e = input->kind == BH_INPUT_CMW ? ev_decode(&input->cmw, report, &j->ev)
-                                        : ev_decode_raw(input->bytes, report, &j->ev);
+    e = input->kind == BH_INPUT_CMW ? ev_decode(&input->cmw, report, &j->ev)
+                                    : ev_decode_raw(input->bytes, report, &j->ev);
     if (e != BH_OK)
         return e;
     if (q->bound && (e = ev_bind(j->ev, q->binding, q->spki, report)) != BH_OK)
@@ -50,9 +36,8 @@ void
 bh_judge(const struct bh_input *input, const struct bh_question *question,
     struct bh_judgement *ret_judgement)
 {
-    *ret_judgement = (struct bh_judgement){.verified = question->trust != NULL,
-        .enveloped = input->kind == BH_INPUT_CMW,
-        .later = input->later};
+    *ret_judgement = (struct bh_judgement){
+        .verified = question->trust != NULL, .enveloped = input->kind == BH_INPUT_CMW};
     ev_report_init(&ret_judgement->report, true);
     ret_judgement->result = take_steps(input, question, ret_judgement);
 }
@@ -112,7 +97,7 @@ platform_of(const struct bh_judgement *j)
 {
     if (j->ev != NULL)
         return ev_platform(j->ev);
-    return j->later != NULL ? j->later : platform_of_check(j->report.diag.check);
+    return platform_of_check(j->report.diag.check);
 }
 
 json_t *

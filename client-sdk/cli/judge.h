@@ -11,7 +11,6 @@ struct bh_judgement {
     struct ev_report report; /* detailed */
     struct ev_evidence *ev;  /* NULL when it did not decode */
     bool enveloped;          /* it came as a CMW */
-    const char *later;       /* the platform, where a later version verifies it */
     bool verified;           /* authentication was asked for */
     bool authentic;
     bool appraised;

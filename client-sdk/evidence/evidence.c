@@ -11,15 +11,16 @@
 #include <stdlib.h>
 
 static const struct ev_platform *const platforms[] = {&ev_aws_nitro, &ev_arm_cca, &ev_psa,
-    &ev_amd_sev_snp, &ev_intel_sgx, &ev_intel_tdx, &ev_tpm2, &ev_aws_nitrotpm};
+    &ev_amd_sev_snp, &ev_intel_sgx, &ev_intel_tdx, &ev_tpm2, &ev_aws_nitrotpm, &ev_nvidia_gpu};
 static const char *const platform_names[] = {"aws-nitro", "arm-cca", "psa", "amd-sev-snp",
-    "intel-sgx", "intel-tdx", "tpm2", "aws-nitrotpm", NULL};
-#define BUILT_IN "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx, tpm2, aws-nitrotpm"
+    "intel-sgx", "intel-tdx", "tpm2", "aws-nitrotpm", "nvidia-gpu", NULL};
+#define BUILT_IN                                                                                   \
+    "aws-nitro, arm-cca, psa, amd-sev-snp, intel-sgx, intel-tdx, tpm2, aws-nitrotpm, nvidia-gpu"
 
 /* Raw bytes are offered to the pickiest first: a CCA platform token has claims of PSA's, and a PSA
  * token whose first claim is a vendor's begins like a Nitro document. */
-static const struct ev_platform *const by_form[] = {&ev_tpm2, &ev_intel_sgx, &ev_intel_tdx,
-    &ev_amd_sev_snp, &ev_arm_cca, &ev_psa, &ev_aws_nitrotpm, &ev_aws_nitro};
+static const struct ev_platform *const by_form[] = {&ev_nvidia_gpu, &ev_tpm2, &ev_intel_sgx,
+    &ev_intel_tdx, &ev_amd_sev_snp, &ev_arm_cca, &ev_psa, &ev_aws_nitrotpm, &ev_aws_nitro};
 
 struct ev_evidence {
     const struct ev_platform *platform;
@@ -299,6 +300,20 @@ no_entry(const struct ev_evidence *ev, const struct ev_policy *policy, struct ev
         "a workload of simulated devices has no other kind: use another workload");
 }
 
+/* Whatever the policy says: such a device does not say which machine it sits in. */
+static enum bh_err
+beside_a_cpu_only(const struct ev_evidence *ev, struct ev_report *report)
+{
+    char name[BH_CHECK_MAX], hint[BH_TEXT_MAX];
+
+    (void)snprintf(name, sizeof(name), "%s.alone", ev->platform->name);
+    (void)snprintf(hint, sizeof(hint),
+        "%s is appraised beside a CPU's evidence only, which this version cannot do",
+        ev->platform->name);
+    return ev_refuse(report, BH_ERR_UNSUPPORTED, "interface of this platform", name,
+        "evidence of a CPU", "evidence of a device alone", hint);
+}
+
 enum bh_err
 ev_appraise(const struct ev_evidence *ev, const struct ev_policy *policy, struct bh_span context,
     struct ev_report *report, struct ev_verdict *ret_verdict)
@@ -310,6 +325,8 @@ ev_appraise(const struct ev_evidence *ev, const struct ev_policy *policy, struct
     if (!ev->authentic)
         return ev_refuse(report, BH_ERR_INTERNAL, "order of the steps", "evidence.authentic",
             "evidence that was authenticated", "evidence that was not", NULL);
+    if (ev->platform->appraise == NULL)
+        return beside_a_cpu_only(ev, report);
     if ((trials = malloc(2 * sizeof(*trials))) == NULL)
         return ev_refuse(
             report, BH_ERR_NOMEM, "memory", "evidence.memory", "enough memory", "too little", NULL);

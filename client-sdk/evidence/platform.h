@@ -50,6 +50,9 @@ struct ev_platform {
     enum bh_err (*authenticate)(void *state, const struct ev_trust *trust, struct ev_report *report,
         struct ev_authenticity *ret_auth);
 
+    /* These three are NULL for a device that is appraised beside a CPU only: no policy speaks of it
+     * alone. */
+
     /**
      * Compile one element of a policy's "accept" whose "platform" is this one. The members
      * "platform", "simulated", "debug", "owner" and "context" are checked and kept by policy.c;
@@ -87,6 +90,7 @@ extern const struct ev_platform ev_intel_tdx;
 extern const struct ev_platform ev_amd_sev_snp;
 extern const struct ev_platform ev_tpm2;
 extern const struct ev_platform ev_aws_nitrotpm;
+extern const struct ev_platform ev_nvidia_gpu;
 
 /** The row of a platform's name; NULL when there is none. */
 const struct ev_platform *ev_platform_find(const char *name);

@@ -146,18 +146,18 @@ read_contexts(const json_t *object, struct ev_entry *entry, struct bh_diag *diag
 static enum bh_err
 find_platform(const char *name, const struct ev_platform **ret_platform, struct bh_diag *diag)
 {
-    static const char *const later[] = {"nvidia-gpu"};
+    const struct ev_platform *platform = ev_platform_find(name);
 
-    for (size_t i = 0; i < BH_COUNT(later); i++)
-        if (strcmp(name, later[i]) == 0) {
-            bh_refuse(diag, BH_ERR_UNSUPPORTED, "platform", PLATFORMS, name,
-                "the platform %s is not built into this version", name);
-            bh_hint(diag, "remove the entry, or use a version that has this platform");
-            return BH_ERR_UNSUPPORTED;
-        }
-    if ((*ret_platform = ev_platform_find(name)) == NULL)
+    if (platform == NULL)
         return bh_refuse(
             diag, BH_ERR_MALFORMED, "platform", PLATFORMS, name, "there is no such platform");
+    if (platform->entry_parse == NULL) {
+        bh_refuse(diag, BH_ERR_UNSUPPORTED, "platform", PLATFORMS, name,
+            "%s is appraised beside a CPU's evidence only, which this version cannot do", name);
+        bh_hint(diag, "remove the entry, or use a version that has this");
+        return BH_ERR_UNSUPPORTED;
+    }
+    *ret_platform = platform;
     return BH_OK;
 }
 

@@ -430,10 +430,14 @@ refuse_evidence(json_t *evidence, long status, const char *code, const char *che
 
 EVIDENCE(of_no_platform, json_pack("[s,s]", "text/plain", "AAAA"), 415, "evidence-unsupported",
     "evidence.type")
-EVIDENCE(of_a_later_platform,
-    json_pack("{s:s,s:[s,s]}", "__cmwc_t", "tag:beachhead,2026:nvidia-gpu", "evidence",
+EVIDENCE(of_an_unknown_collection,
+    json_pack("{s:s,s:[s,s]}", "__cmwc_t", "tag:beachhead,2026:abacus", "evidence",
         "application/octet-stream", "AAAA"),
     415, "evidence-unsupported", "evidence.type")
+EVIDENCE(of_a_gpu_alone,
+    json_pack("{s:s,s:[s,s]}", "__cmwc_t", "tag:beachhead,2026:nvidia-gpu", "report",
+        "application/octet-stream", "AAAA"),
+    MALFORMED, "nvidia-gpu.report")
 EVIDENCE(empty, json_pack("[s,s]", "application/aws-nitro-document", ""), MALFORMED,
     "aws-nitro.envelope")
 EVIDENCE(no_token, json_pack("[s,s]", "application/psa-attestation-token", "AAAA"), MALFORMED,

@@ -183,25 +183,29 @@ Test(vectors, anchors_replace_the_built_in_ones)
     ran_clear(&r);
 }
 
-Test(vectors, platforms_of_later_versions)
+/* A GPU's report with its chain beside it; alone it is nobody's word. */
+Test(vectors, gpu)
 {
-    static const struct {
-        const char *file, *platform;
-    } cases[] = {
-        {"nvidia/hopper-570/evidence.bin", "nvidia-gpu"},
-    };
+    static const char report[] = "nvidia/hopper-570/evidence.bin", folder[] = "nvidia/hopper-570";
     struct ran r = {0};
 
     if (bh_vectors() == NULL)
         return;
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        RUN(&r, "inspect", "--json", "--verify", path_of(cases[i].file));
-        expect_json(&r, 1);
-        cr_expect_str_eq(text_of(&r, "kind"), "evidence");
-        cr_expect_str_eq(text_of(&r, "platform"), cases[i].platform, "%s", cases[i].file);
-        cr_expect_str_eq(failed_check(&r), "evidence.type");
-        RUN(&r, "inspect", path_of(cases[i].file));
-        expect_run(&r, 1, "not built yet");
-    }
+    RUN(&r, "inspect", "--json", "--verify", "--collateral", path_of(folder), path_of(report));
+    expect_json(&r, 0);
+    cr_expect_str_eq(text_of(&r, "kind"), "evidence");
+    cr_expect_str_eq(text_of(&r, "platform"), "nvidia-gpu");
+    RUN(&r, "inspect", "--json", "--verify", path_of(report));
+    expect_json(&r, 1);
+    cr_expect_str_eq(text_of(&r, "platform"), "nvidia-gpu");
+    cr_expect_str_eq(failed_check(&r), "nvidia-gpu.cert_chain");
+    RUN(&r, "inspect", "--json", "--verify", "--collateral",
+        path_of("nvidia/neg-hopper-bad-signature"),
+        path_of("nvidia/neg-hopper-bad-signature/evidence.bin"));
+    expect_json(&r, 1);
+    cr_expect_str_eq(failed_check(&r), "nvidia-gpu.signature");
+    RUN(&r, "inspect", path_of(report));
+    expect_run(&r, 0, "");
+    cr_expect(strstr(r.out, "DRIVER_VERSION") != NULL && strstr(r.out, "570.124.03") != NULL);
     ran_clear(&r);
 }

@@ -242,19 +242,21 @@ Test(policy, entry_common)
         BH_ERR_MALFORMED);
 }
 
-Test(policy, later_platforms_are_refused_by_name)
+Test(policy, devices_beside_a_cpu_are_refused_by_name)
 {
-    static const char *const later[] = {"nvidia-gpu"};
+    static const char *const devices[] = {"nvidia-gpu"};
 
-    for (size_t i = 0; i < BH_COUNT(later); i++) {
+    for (size_t i = 0; i < BH_COUNT(devices); i++) {
         struct bh_diag diag;
         char text[1024];
 
         (void)snprintf(text, sizeof(text),
-            "{\"workload\":\"w\",\"accept\":[" PSA ",{\"platform\":\"%s\"}]}", later[i]);
+            "{\"workload\":\"w\",\"accept\":[" PSA ",{\"platform\":\"%s\",\"owner\":\"any\"}]}",
+            devices[i]);
         cr_expect_eq(parse(text, &diag), BH_ERR_UNSUPPORTED);
         cr_expect_str_eq(diag.check, "policy.accept[1].platform");
-        cr_expect_str_eq(diag.found, later[i]);
+        cr_expect_str_eq(diag.found, devices[i]);
+        cr_expect(strstr(diag.detail, "beside a CPU's evidence only") != NULL, "%s", diag.detail);
     }
 }
 
