@@ -25,12 +25,14 @@ struct operations {
 
 /* What a verifier cannot avoid with warm caches, beside the request's own signature. */
 static const struct operations table[] = {
-    {"psa", 1, 0},         /* token */
-    {"arm-cca", 0, 2},     /* platform and realm token */
-    {"aws-nitro", 0, 2},   /* leaf certificate and document */
-    {"amd-sev-snp", 0, 1}, /* report; a chip's certificate is long-lived, and cached */
-    {"intel-sgx", 1, 0},   /* quote; what certifies its key is long-lived, and cached */
-    {"intel-tdx", 1, 0}, {"tpm2", 1, 0}, /* quote; its key is endorsed */
+    {"psa", 1, 0},          /* token */
+    {"arm-cca", 0, 2},      /* platform and realm token */
+    {"aws-nitro", 0, 2},    /* leaf certificate and document */
+    {"amd-sev-snp", 0, 1},  /* report; a chip's certificate is long-lived, and cached */
+    {"intel-sgx", 1, 0},    /* quote; what certifies its key is long-lived, and cached */
+    {"intel-tdx", 1, 0},    /* the same */
+    {"tpm2", 1, 0},         /* quote; its key is endorsed */
+    {"aws-nitrotpm", 0, 2}, /* as aws-nitro */
 };
 
 struct pair {
@@ -96,8 +98,8 @@ bench_floor_new(const char *platform, struct bench_floor **ret_floor, struct bh_
             f->operations = &table[i];
     if (f->operations == NULL)
         e = bh_refuse(diag, BH_ERR_USAGE, "platform",
-            "psa, arm-cca, aws-nitro, amd-sev-snp, intel-sgx, intel-tdx or tpm2", platform,
-            "no such platform here");
+            "psa, arm-cca, aws-nitro, amd-sev-snp, intel-sgx, intel-tdx, tpm2 or aws-nitrotpm",
+            platform, "no such platform here");
     else if ((e = bh_key_generate("P-256", &f->p256.key, diag)) == BH_OK &&
              (e = bh_key_generate("P-384", &f->p384.key, diag)) == BH_OK &&
              (!sign(&f->p256) || !sign(&f->p384)))
