@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "amd_chain.h"
 
+#include "cert.h"
+
 #include "core/writer.h"
 #include "core/x509.h"
 
@@ -19,27 +21,8 @@ add_name(X509 *cert, const char *cn)
 {
     const char *const parts[][2] = {{"OU", "SIMULATED"}, {"C", "US"}, {"L", "Nowhere"},
         {"O", "Beachhead SIMULATED"}, {"CN", cn}};
-    X509_NAME *name = X509_get_subject_name(cert);
 
-    for (size_t i = 0; i < BH_COUNT(parts); i++)
-        if (X509_NAME_add_entry_by_txt(name, parts[i][0], MBSTRING_ASC,
-                (const unsigned char *)parts[i][1], -1, -1, 0) != 1)
-            return false;
-    return true;
-}
-
-static bool
-add_standard(X509 *cert, X509V3_CTX *ctx, int nid, const char *value)
-{
-    X509_EXTENSION *x;
-    bool good;
-
-    if (value == NULL || value[0] == '\0')
-        return true;
-    x = X509V3_EXT_conf_nid(NULL, ctx, nid, value);
-    good = x != NULL && X509_add_ext(cert, x, -1) == 1;
-    X509_EXTENSION_free(x);
-    return good;
+    return agent_cert_name(cert, parts, BH_COUNT(parts));
 }
 
 /* An extension of AMD's whose value is @p value as it is. */
@@ -127,10 +110,11 @@ add_extensions(X509 *cert, X509 *issuer, const struct agent_amd_request *r)
         constraints = shapes[r->level].basic_constraints;
     if (usage == NULL)
         usage = shapes[r->level].key_usage;
-    if (r->level <= AGENT_AMD_ASK && !add_standard(cert, &ctx, NID_subject_key_identifier, "hash"))
+    if (r->level <= AGENT_AMD_ASK &&
+        !agent_cert_extension(cert, &ctx, NID_subject_key_identifier, "hash"))
         return false;
-    return add_standard(cert, &ctx, NID_basic_constraints, constraints) &&
-           add_standard(cert, &ctx, NID_key_usage, usage) &&
+    return agent_cert_extension(cert, &ctx, NID_basic_constraints, constraints) &&
+           agent_cert_extension(cert, &ctx, NID_key_usage, usage) &&
            (r->level <= AGENT_AMD_ASK || add_leaf(cert, &r->leaf));
 }
 

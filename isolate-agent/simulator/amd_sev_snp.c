@@ -5,6 +5,7 @@
  * report, the ASK in the host's certificate table.
  */
 #include "amd_chain.h"
+#include "cert.h"
 #include "simulator.h"
 
 #include "core/json.h"
@@ -318,15 +319,6 @@ snp_evidence(struct agent_device *device, const struct agent_request *request, s
 
 /* ---- what travels beside it ---- */
 
-static bool
-covers(const X509 *cert, int64_t at)
-{
-    time_t t = (time_t)at;
-
-    return cert != NULL && X509_cmp_time(X509_get0_notBefore(cert), &t) < 0 &&
-           X509_cmp_time(X509_get0_notAfter(cert), &t) > 0;
-}
-
 /* The VCEK that is kept, made anew when it does not cover @p now, or a broken one of this time. */
 static enum bh_err
 vcek_for(struct agent_device *device, const struct agent_request *r, X509 **ret_vcek,
@@ -346,7 +338,7 @@ vcek_for(struct agent_device *device, const struct agent_request *r, X509 **ret_
     if (r->tamper == AGENT_TAMPER_CHIP || r->tamper == AGENT_TAMPER_TCB ||
         r->tamper == AGENT_TAMPER_EXPIRED)
         return make_vcek(device, device->keys[KEY_ASK], r->tamper, r->now, ret_vcek, diag);
-    if (!covers(n->vcek, r->now)) {
+    if (!agent_cert_covers(n->vcek, r->now, r->now)) {
         if ((e = make_vcek(
                  device, device->keys[KEY_ASK], AGENT_TAMPER_NONE, r->now, &made, diag)) != BH_OK)
             return e;

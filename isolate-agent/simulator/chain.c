@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "chain.h"
 
+#include "cert.h"
+
 #include "core/x509.h"
 
-#include <openssl/bn.h>
 #include <openssl/x509v3.h>
 
 static const struct {
@@ -26,39 +27,8 @@ add_name(X509 *cert, const char *cn)
 {
     const char *const parts[][2] = {
         {"C", "US"}, {"O", "Beachhead SIMULATED"}, {"OU", "SIMULATED"}, {"CN", cn}};
-    X509_NAME *name = X509_get_subject_name(cert);
 
-    for (size_t i = 0; i < BH_COUNT(parts); i++)
-        if (X509_NAME_add_entry_by_txt(name, parts[i][0], MBSTRING_ASC,
-                (const unsigned char *)parts[i][1], -1, -1, 0) != 1)
-            return false;
-    return true;
-}
-
-static bool
-add_serial(X509 *cert)
-{
-    uint8_t bytes[16];
-    BIGNUM *n = NULL;
-    bool good;
-
-    if (bh_random(bytes, sizeof(bytes)) != BH_OK)
-        return false;
-    bytes[0] = (uint8_t)((bytes[0] & 0x7f) | 0x40);
-    n = BN_bin2bn(bytes, sizeof(bytes), NULL);
-    good = n != NULL && BN_to_ASN1_INTEGER(n, X509_get_serialNumber(cert)) != NULL;
-    BN_free(n);
-    return good;
-}
-
-static bool
-add_extension(X509 *cert, X509V3_CTX *ctx, int nid, const char *value)
-{
-    X509_EXTENSION *x = X509V3_EXT_conf_nid(NULL, ctx, nid, value);
-    const bool good = x != NULL && X509_add_ext(cert, x, -1) == 1;
-
-    X509_EXTENSION_free(x);
-    return good;
+    return agent_cert_name(cert, parts, BH_COUNT(parts));
 }
 
 static bool
@@ -67,12 +37,13 @@ add_extensions(X509 *cert, X509 *issuer, enum agent_level level)
     X509V3_CTX ctx;
 
     X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
-    return add_extension(cert, &ctx, NID_basic_constraints, shapes[level].basic_constraints) &&
+    return agent_cert_extension(
+               cert, &ctx, NID_basic_constraints, shapes[level].basic_constraints) &&
            (!shapes[level].identifiers ||
-               add_extension(cert, &ctx, NID_subject_key_identifier, "hash")) &&
+               agent_cert_extension(cert, &ctx, NID_subject_key_identifier, "hash")) &&
            (!shapes[level].identifiers || level == AGENT_LEVEL_ROOT ||
-               add_extension(cert, &ctx, NID_authority_key_identifier, "keyid:always")) &&
-           add_extension(cert, &ctx, NID_key_usage, shapes[level].key_usage);
+               agent_cert_extension(cert, &ctx, NID_authority_key_identifier, "keyid:always")) &&
+           agent_cert_extension(cert, &ctx, NID_key_usage, shapes[level].key_usage);
 }
 
 enum bh_err
@@ -84,7 +55,7 @@ agent_cert_make(const struct agent_cert_request *r, X509 **ret_cert, struct bh_d
 
     if (cert == NULL)
         return bh_fail(diag, BH_ERR_NOMEM, "certificate");
-    if (X509_set_version(cert, 2) != 1 || !add_serial(cert) || !add_name(cert, r->cn) ||
+    if (X509_set_version(cert, 2) != 1 || !agent_cert_serial(cert, 16) || !add_name(cert, r->cn) ||
         X509_set_issuer_name(cert, X509_get_subject_name(issuer)) != 1 ||
         ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)r->not_before) == NULL ||
         ASN1_TIME_set(X509_getm_notAfter(cert), (time_t)r->not_after) == NULL ||
@@ -96,13 +67,4 @@ agent_cert_make(const struct agent_cert_request *r, X509 **ret_cert, struct bh_d
     }
     *ret_cert = cert;
     return BH_OK;
-}
-
-bool
-agent_cert_covers(const X509 *cert, int64_t from, int64_t to)
-{
-    time_t a = (time_t)from, b = (time_t)to;
-
-    return X509_cmp_time(X509_get0_notBefore(cert), &a) < 0 &&
-           X509_cmp_time(X509_get0_notAfter(cert), &b) > 0;
 }

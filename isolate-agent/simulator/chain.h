@@ -34,7 +34,4 @@ struct agent_cert_request {
 BH_MUST_USE enum bh_err agent_cert_make(
     const struct agent_cert_request *request, X509 **ret_cert, struct bh_diag *diag);
 
-/** The certificate is valid at both times. */
-bool agent_cert_covers(const X509 *cert, int64_t from, int64_t to);
-
 #endif

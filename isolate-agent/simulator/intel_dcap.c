@@ -4,6 +4,7 @@
  * enclaves make them, under a simulated PCK, with TCB info, QE identity and revocation lists beside
  * them.
  */
+#include "cert.h"
 #include "intel_device.h"
 
 #include "core/json.h"
@@ -222,15 +223,6 @@ make_pck(struct agent_device *device, EVP_PKEY *issuer_key, enum agent_tamper ta
     return agent_intel_cert_make(&r, ret_pck, diag);
 }
 
-static bool
-covers(const X509 *cert, int64_t at)
-{
-    time_t t = (time_t)at;
-
-    return cert != NULL && X509_cmp_time(X509_get0_notBefore(cert), &t) < 0 &&
-           X509_cmp_time(X509_get0_notAfter(cert), &t) > 0;
-}
-
 /* The certificate that is kept, made anew when it does not cover @p now, or a broken one. */
 static enum bh_err
 pck_for(struct agent_device *device, const struct agent_request *r, X509 **ret_pck,
@@ -249,7 +241,7 @@ pck_for(struct agent_device *device, const struct agent_request *r, X509 **ret_p
     }
     if (r->tamper == AGENT_TAMPER_EXPIRED || r->tamper == AGENT_TAMPER_TCB)
         return make_pck(device, device->keys[AGENT_INTEL_KEY_CA], r->tamper, r->now, ret_pck, diag);
-    if (!covers(n->pck, r->now)) {
+    if (!agent_cert_covers(n->pck, r->now, r->now)) {
         if ((e = make_pck(device, device->keys[AGENT_INTEL_KEY_CA], AGENT_TAMPER_NONE, r->now,
                  &made, diag)) != BH_OK)
             return e;

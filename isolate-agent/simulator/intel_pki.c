@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "intel_pki.h"
 
+#include "cert.h"
+
 #include "core/ecdsa.h"
 #include "core/text.h"
 #include "core/writer.h"
@@ -42,39 +44,8 @@ add_name(X509 *cert, const char *cn)
 {
     const char *const parts[][2] = {
         {"CN", cn}, {"O", "Beachhead SIMULATED"}, {"L", "Nowhere"}, {"ST", "CA"}, {"C", "US"}};
-    X509_NAME *name = X509_get_subject_name(cert);
 
-    for (size_t i = 0; i < BH_COUNT(parts); i++)
-        if (X509_NAME_add_entry_by_txt(name, parts[i][0], MBSTRING_ASC,
-                (const unsigned char *)parts[i][1], -1, -1, 0) != 1)
-            return false;
-    return true;
-}
-
-static bool
-add_serial(X509 *cert)
-{
-    uint8_t bytes[20];
-    BIGNUM *n = NULL;
-    bool good;
-
-    if (bh_random(bytes, sizeof(bytes)) != BH_OK)
-        return false;
-    bytes[0] = (uint8_t)((bytes[0] & 0x7f) | 0x40);
-    n = BN_bin2bn(bytes, sizeof(bytes), NULL);
-    good = n != NULL && BN_to_ASN1_INTEGER(n, X509_get_serialNumber(cert)) != NULL;
-    BN_free(n);
-    return good;
-}
-
-static bool
-add_standard(X509 *cert, X509V3_CTX *ctx, int nid, const char *value)
-{
-    X509_EXTENSION *x = X509V3_EXT_conf_nid(NULL, ctx, nid, value);
-    const bool good = x != NULL && X509_add_ext(cert, x, -1) == 1;
-
-    X509_EXTENSION_free(x);
-    return good;
+    return agent_cert_name(cert, parts, BH_COUNT(parts));
 }
 
 /* ---- the SGX extension (PCK profile, 1.3.5) ---- */
@@ -170,11 +141,12 @@ add_extensions(X509 *cert, X509 *issuer, const struct agent_intel_request *r)
     X509V3_CTX ctx;
 
     X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
-    return add_standard(cert, &ctx, NID_subject_key_identifier, "hash") &&
+    return agent_cert_extension(cert, &ctx, NID_subject_key_identifier, "hash") &&
            (r->level == AGENT_INTEL_ROOT ||
-               add_standard(cert, &ctx, NID_authority_key_identifier, "keyid:always")) &&
-           add_standard(cert, &ctx, NID_key_usage, shapes[r->level].key_usage) &&
-           add_standard(cert, &ctx, NID_basic_constraints, shapes[r->level].basic_constraints) &&
+               agent_cert_extension(cert, &ctx, NID_authority_key_identifier, "keyid:always")) &&
+           agent_cert_extension(cert, &ctx, NID_key_usage, shapes[r->level].key_usage) &&
+           agent_cert_extension(
+               cert, &ctx, NID_basic_constraints, shapes[r->level].basic_constraints) &&
            (r->machine == NULL || add_machine(cert, r->machine));
 }
 
@@ -186,7 +158,7 @@ agent_intel_cert_make(const struct agent_intel_request *r, X509 **ret_cert, stru
 
     if (cert == NULL)
         return bh_fail(diag, BH_ERR_NOMEM, "certificate");
-    if (X509_set_version(cert, 2) != 1 || !add_serial(cert) ||
+    if (X509_set_version(cert, 2) != 1 || !agent_cert_serial(cert, 20) ||
         !add_name(cert, shapes[r->level].cn) ||
         X509_set_issuer_name(cert, X509_get_subject_name(issuer)) != 1 ||
         ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)r->not_before) == NULL ||

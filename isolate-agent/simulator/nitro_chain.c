@@ -6,6 +6,8 @@
  */
 #include "nitro_chain.h"
 
+#include "cert.h"
+
 #include "core/text.h"
 #include "core/x509.h"
 
