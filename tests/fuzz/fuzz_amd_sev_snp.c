@@ -4,13 +4,13 @@
  * input divides; ev_bind, ev_authenticate, ev_claims of what decodes. Nothing that is invented here
  * may be authentic.
  */
-#include "fuzz.h"
+#include "judge.h"
 
-#include "core/reader.h"
 #include "evidence/amd_sev_snp.h"
 #include "evidence/crl.h"
 
-#include <stdio.h>
+#define TYPE "tag:beachhead,2026:amd-sev-snp"
+#define NOW 1767225600
 
 /* A report that is well-formed, for inputs that stand beside one. */
 static void
@@ -24,82 +24,6 @@ make_report(uint8_t out[EV_SNP_REPORT_LEN], bool vlek)
     out[0x188] = 0x19;
     out[0x189] = 1;
     out[0x1a0] = 0xc3;
-}
-
-static void
-must_fail(enum bh_err e, const struct ev_report *report)
-{
-    must(e != BH_OK && report->err == e && report->diag.check[0] != '\0');
-}
-
-static void
-judge(struct ev_evidence *ev)
-{
-    static const uint8_t binding[BH_BINDING_LEN] = {0x5a, 0xa5, 1, 2, 3};
-    static struct ev_trust trust;
-    static struct ev_report report;
-
-    if (trust.now == 0) {
-        trust.now = 1767225600;
-        must(ev_trust_add_vendor_roots(&trust, "amd-sev-snp") == BH_OK);
-    }
-    json_decref(ev_claims(ev));
-    ev_report_init(&report, true);
-    must((ev_bind(ev, binding, bh_span_none(), &report) == BH_OK) == (report.err == BH_OK));
-    for (int detailed = 0; detailed < 2; detailed++) {
-        ev_report_init(&report, detailed != 0);
-        must_fail(ev_authenticate(ev, &trust, &report), &report);
-    }
-    json_decref(ev_report_json(&report));
-}
-
-struct part {
-    const char *label;
-    struct bh_span value;
-};
-
-static void
-judge_parts(const struct part *parts, size_t count)
-{
-    static struct ev_report report;
-    static struct bh_cmw cmw;
-    struct ev_evidence *ev = NULL;
-    enum bh_err e;
-
-    cmw = (struct bh_cmw){.collection = true};
-    (void)snprintf(
-        cmw.collection_type, sizeof(cmw.collection_type), "%s", "tag:beachhead,2026:amd-sev-snp");
-    for (size_t i = 0; i < count; i++) {
-        struct bh_cmw_record *r = &cmw.records[cmw.count];
-
-        if (parts[i].value.len == 0)
-            continue;
-        (void)snprintf(r->label, sizeof(r->label), "%s", parts[i].label);
-        r->type[0] = '\0';
-        r->value = parts[i].value;
-        cmw.count++;
-    }
-    ev_report_init(&report, true);
-    if ((e = ev_decode(&cmw, &report, &ev)) != BH_OK)
-        must_fail(e, &report);
-    else
-        judge(ev);
-    ev_evidence_free(ev);
-}
-
-/* Four parts, each behind a length of two bytes. */
-static void
-judge_divided(struct bh_span in)
-{
-    static const char *const labels[] = {"report", "vcek", "vlek", "auxblob"};
-    struct part parts[BH_COUNT(labels)];
-    struct bh_reader r;
-
-    bh_reader_init(&r, in);
-    for (size_t i = 0; i < BH_COUNT(labels); i++)
-        parts[i] = (struct part){labels[i], bh_reader_vec16(&r, 0, UINT16_MAX)};
-    if (bh_reader_ok(&r))
-        judge_parts(parts, BH_COUNT(parts));
 }
 
 static void
@@ -125,30 +49,23 @@ read_readers(struct bh_span in)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct ev_report report;
-    static uint8_t plain[2][EV_SNP_REPORT_LEN];
-    const struct bh_span in = bh_span(data, size);
-    struct ev_evidence *ev = NULL;
-    enum bh_err e;
+    static const char *const labels[] = {"report", "vcek", "vlek", "auxblob"};
+    static uint8_t plain[EV_SNP_REPORT_LEN];
+    const struct bh_span in = bh_span(data, size), beside = bh_span(plain, sizeof(plain));
 
-    ev_report_init(&report, false);
-    e = ev_decode_raw(in, &report, &ev);
-    must((e == BH_OK) == (ev != NULL));
-    if (ev != NULL && strcmp(ev_platform(ev), "amd-sev-snp") == 0)
-        judge(ev);
-    ev_evidence_free(ev);
+    fuzz_judge_raw(in, EV_SNP_NAME, NOW);
     if (size > UINT16_MAX)
         return 0;
     for (int vlek = 0; vlek < 2; vlek++) {
-        const struct bh_span beside = bh_span(plain[vlek], EV_SNP_REPORT_LEN);
-        const struct part cert[] = {{"report", beside}, {vlek != 0 ? "vlek" : "vcek", in}};
-        const struct part table[] = {{"report", beside}, {"auxblob", in}};
+        const struct bh_span cert[] = {
+            beside, vlek ? bh_span_none() : in, vlek ? in : bh_span_none(), bh_span_none()};
+        const struct bh_span table[] = {beside, bh_span_none(), bh_span_none(), in};
 
-        make_report(plain[vlek], vlek != 0);
-        judge_parts(cert, BH_COUNT(cert));
-        judge_parts(table, BH_COUNT(table));
+        make_report(plain, vlek != 0);
+        fuzz_judge_parts(TYPE, labels, cert, BH_COUNT(labels), NOW);
+        fuzz_judge_parts(TYPE, labels, table, BH_COUNT(labels), NOW);
     }
-    judge_divided(in);
+    fuzz_judge_divided(TYPE, labels, BH_COUNT(labels), in, NOW);
     read_readers(in);
     return 0;
 }
