@@ -160,7 +160,7 @@ read_records(const struct bh_cmw *cmw, struct ev_snp *n, struct ev_report *repor
 
 /* A collection where @p cmw is given, else a report alone. */
 static enum bh_err
-decode_as(const struct bh_cmw *cmw, struct bh_span raw, struct ev_report *report, void **ret_state)
+decode(const struct bh_cmw *cmw, struct bh_span raw, struct ev_report *report, void **ret_state)
 {
     struct ev_snp *n = calloc(1, sizeof(*n));
     char found[BH_VALUE_MAX];
@@ -180,19 +180,6 @@ decode_as(const struct bh_cmw *cmw, struct bh_span raw, struct ev_report *report
     }
     *ret_state = n;
     return BH_OK;
-}
-
-static enum bh_err
-decode(struct bh_span raw, const char *media_type, struct ev_report *report, void **ret_state)
-{
-    (void)media_type;
-    return decode_as(NULL, raw, report, ret_state);
-}
-
-static enum bh_err
-decode_collection(const struct bh_cmw *cmw, struct ev_report *report, void **ret_state)
-{
-    return decode_as(cmw, bh_span_none(), report, ret_state);
 }
 
 /* ---- binding ---- */
@@ -222,9 +209,8 @@ const struct ev_platform ev_amd_sev_snp = {
     .name = EV_SNP_NAME,
     .takes = takes,
     .recognises = ev_snp_recognises,
-    .decode = decode,
     .takes_collection = takes_collection,
-    .decode_collection = decode_collection,
+    .decode_collection = decode,
     .free = free,
     .bind = bind_to,
     .authenticate = ev_snp_authenticate,

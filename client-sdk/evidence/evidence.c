@@ -35,6 +35,14 @@ ev_platforms(void)
     return platform_names;
 }
 
+bool
+ev_platform_enrols(const char *name)
+{
+    const struct ev_platform *platform = ev_platform_find(name);
+
+    return platform != NULL && platform->appraise != NULL;
+}
+
 const struct ev_platform *
 ev_platform_find(const char *name)
 {
@@ -64,8 +72,8 @@ decode_as(const struct ev_platform *platform, const struct bh_cmw *cmw, struct b
         return ev_refuse(
             report, BH_ERR_NOMEM, "memory", "evidence.memory", "enough memory", "too little", NULL);
     ev->platform = platform;
-    e = cmw != NULL ? platform->decode_collection(cmw, report, &ev->state)
-                    : platform->decode(raw, media_type, report, &ev->state);
+    e = platform->decode != NULL ? platform->decode(raw, media_type, report, &ev->state)
+                                 : platform->decode_collection(cmw, raw, report, &ev->state);
     if (e != BH_OK) {
         free(ev);
         return e;

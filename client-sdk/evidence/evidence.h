@@ -225,5 +225,7 @@ json_t *ev_claims(const struct ev_evidence *ev);
 
 /** Names of the platforms that are built in; NULL-terminated. */
 const char *const *ev_platforms(void);
+/** Whether a policy can accept evidence of the platform alone. */
+bool ev_platform_enrols(const char *name);
 
 #endif

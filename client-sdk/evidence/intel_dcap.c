@@ -96,59 +96,6 @@ free_state(void *state)
     free(q);
 }
 
-static struct ev_intel *
-new_state(const struct ev_platform *platform, struct ev_report *report)
-{
-    struct ev_intel *q = calloc(1, sizeof(*q));
-
-    if (q == NULL) {
-        (void)ev_refuse(
-            report, BH_ERR_NOMEM, "memory", "evidence.memory", "enough memory", "too little", NULL);
-        return NULL;
-    }
-    q->platform = platform;
-    q->tdx = platform == &ev_intel_tdx;
-    return q;
-}
-
-static enum bh_err
-finish(struct ev_intel *q, enum bh_err e, struct ev_report *report, void **ret_state)
-{
-    if (e != BH_OK) {
-        free_state(q);
-        return e;
-    }
-    ev_intel_pass(q, report, SOURCE, "quote", "a well-formed quote",
-        q->tdx ? "one of a TD" : "one of an enclave");
-    *ret_state = q;
-    return BH_OK;
-}
-
-static enum bh_err
-decode(const struct ev_platform *platform, struct bh_span raw, struct ev_report *report,
-    void **ret_state)
-{
-    struct ev_intel *q = new_state(platform, report);
-
-    if (q == NULL)
-        return BH_ERR_NOMEM;
-    return finish(q, ev_intel_read_quote(raw, q, report), report, ret_state);
-}
-
-static enum bh_err
-decode_sgx(struct bh_span raw, const char *media_type, struct ev_report *report, void **ret_state)
-{
-    (void)media_type;
-    return decode(&ev_intel_sgx, raw, report, ret_state);
-}
-
-static enum bh_err
-decode_tdx(struct bh_span raw, const char *media_type, struct ev_report *report, void **ret_state)
-{
-    (void)media_type;
-    return decode(&ev_intel_tdx, raw, report, ret_state);
-}
-
 /* ---- the collection ---- */
 
 static bool
@@ -231,23 +178,38 @@ read_collection(const struct bh_cmw *cmw, struct ev_intel *q, struct ev_report *
 }
 
 static enum bh_err
-decode_sgx_collection(const struct bh_cmw *cmw, struct ev_report *report, void **ret_state)
+decode_as(const struct ev_platform *platform, const struct bh_cmw *cmw, struct bh_span raw,
+    struct ev_report *report, void **ret_state)
 {
-    struct ev_intel *q = new_state(&ev_intel_sgx, report);
+    struct ev_intel *q = calloc(1, sizeof(*q));
+    enum bh_err e;
 
     if (q == NULL)
-        return BH_ERR_NOMEM;
-    return finish(q, read_collection(cmw, q, report), report, ret_state);
+        return ev_refuse(
+            report, BH_ERR_NOMEM, "memory", "evidence.memory", "enough memory", "too little", NULL);
+    q->platform = platform;
+    q->tdx = platform == &ev_intel_tdx;
+    e = cmw != NULL ? read_collection(cmw, q, report) : ev_intel_read_quote(raw, q, report);
+    if (e != BH_OK) {
+        free_state(q);
+        return e;
+    }
+    ev_intel_pass(q, report, SOURCE, "quote", "a well-formed quote",
+        q->tdx ? "one of a TD" : "one of an enclave");
+    *ret_state = q;
+    return BH_OK;
 }
 
 static enum bh_err
-decode_tdx_collection(const struct bh_cmw *cmw, struct ev_report *report, void **ret_state)
+decode_sgx(const struct bh_cmw *cmw, struct bh_span raw, struct ev_report *report, void **ret_state)
 {
-    struct ev_intel *q = new_state(&ev_intel_tdx, report);
+    return decode_as(&ev_intel_sgx, cmw, raw, report, ret_state);
+}
 
-    if (q == NULL)
-        return BH_ERR_NOMEM;
-    return finish(q, read_collection(cmw, q, report), report, ret_state);
+static enum bh_err
+decode_tdx(const struct bh_cmw *cmw, struct bh_span raw, struct ev_report *report, void **ret_state)
+{
+    return decode_as(&ev_intel_tdx, cmw, raw, report, ret_state);
 }
 
 /* ---- binding ---- */
@@ -281,9 +243,8 @@ const struct ev_platform ev_intel_sgx = {
     .name = "intel-sgx",
     .takes = takes,
     .recognises = recognises_sgx,
-    .decode = decode_sgx,
     .takes_collection = takes_sgx_collection,
-    .decode_collection = decode_sgx_collection,
+    .decode_collection = decode_sgx,
     .free = free_state,
     .bind = bind_to,
     .authenticate = ev_intel_authenticate,
@@ -297,9 +258,8 @@ const struct ev_platform ev_intel_tdx = {
     .name = "intel-tdx",
     .takes = takes,
     .recognises = recognises_tdx,
-    .decode = decode_tdx,
     .takes_collection = takes_tdx_collection,
-    .decode_collection = decode_tdx_collection,
+    .decode_collection = decode_tdx,
     .free = free_state,
     .bind = bind_to,
     .authenticate = ev_intel_authenticate,

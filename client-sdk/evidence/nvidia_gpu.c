@@ -91,7 +91,7 @@ read_records(const struct bh_cmw *cmw, struct ev_nvgpu *g, struct ev_report *rep
 
 /* A collection where @p cmw is given, else a report alone. */
 static enum bh_err
-decode_as(const struct bh_cmw *cmw, struct bh_span raw, struct ev_report *report, void **ret_state)
+decode(const struct bh_cmw *cmw, struct bh_span raw, struct ev_report *report, void **ret_state)
 {
     struct ev_nvgpu *g = calloc(1, sizeof(*g));
     char found[BH_VALUE_MAX];
@@ -112,19 +112,6 @@ decode_as(const struct bh_cmw *cmw, struct bh_span raw, struct ev_report *report
     }
     *ret_state = g;
     return BH_OK;
-}
-
-static enum bh_err
-decode(struct bh_span raw, const char *media_type, struct ev_report *report, void **ret_state)
-{
-    (void)media_type;
-    return decode_as(NULL, raw, report, ret_state);
-}
-
-static enum bh_err
-decode_collection(const struct bh_cmw *cmw, struct ev_report *report, void **ret_state)
-{
-    return decode_as(cmw, bh_span_none(), report, ret_state);
 }
 
 /* ---- binding ---- */
@@ -262,9 +249,8 @@ const struct ev_platform ev_nvidia_gpu = {
     .name = EV_NVGPU_NAME,
     .takes = takes,
     .recognises = ev_nvgpu_recognises,
-    .decode = decode,
     .takes_collection = takes_collection,
-    .decode_collection = decode_collection,
+    .decode_collection = decode,
     .free = free_state,
     .bind = bind_to,
     .authenticate = ev_nvgpu_authenticate,

@@ -29,6 +29,7 @@ struct ev_platform {
      * Decode and check that the evidence is well-formed for its declared profile:
      * BH_ERR_EVIDENCE_MALFORMED, check
      * "<platform>.<what>". @p media_type is NULL for raw bytes. The state borrows from @p raw.
+     * NULL where there is decode_collection.
      */
     enum bh_err (*decode)(
         struct bh_span raw, const char *media_type, struct ev_report *report, void **ret_state);
@@ -36,11 +37,11 @@ struct ev_platform {
      * For evidence that travels with its endorsements in a collection; both NULL where there is no
      * such form. The collection is this platform's: by its type, and where platforms share one, by
      * the outer form of its records. Then as decode; labels that the platform does not know are
-     * refused. The state borrows from @p cmw.
+     * refused. @p cmw is NULL for @p raw, the report or quote alone. The state borrows from both.
      */
     bool (*takes_collection)(const struct bh_cmw *cmw);
     enum bh_err (*decode_collection)(
-        const struct bh_cmw *cmw, struct ev_report *report, void **ret_state);
+        const struct bh_cmw *cmw, struct bh_span raw, struct ev_report *report, void **ret_state);
     void (*free)(void *state);
 
     /** See ev_bind(); checks "<platform>.binding", "<platform>.public_key". */

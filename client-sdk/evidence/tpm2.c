@@ -128,7 +128,7 @@ free_state(void *state)
 
 /* A collection where @p cmw is given, else a quote alone. */
 static enum bh_err
-decode_as(const struct bh_cmw *cmw, struct bh_span raw, struct ev_report *report, void **ret_state)
+decode(const struct bh_cmw *cmw, struct bh_span raw, struct ev_report *report, void **ret_state)
 {
     struct ev_tpm2 *t = calloc(1, sizeof(*t));
     enum bh_err e;
@@ -143,19 +143,6 @@ decode_as(const struct bh_cmw *cmw, struct bh_span raw, struct ev_report *report
     ev_pass(report, "TPM 2.0 part 2", EV_TPM2_NAME ".quote", "a well-formed quote", "it is");
     *ret_state = t;
     return BH_OK;
-}
-
-static enum bh_err
-decode(struct bh_span raw, const char *media_type, struct ev_report *report, void **ret_state)
-{
-    (void)media_type;
-    return decode_as(NULL, raw, report, ret_state);
-}
-
-static enum bh_err
-decode_collection(const struct bh_cmw *cmw, struct ev_report *report, void **ret_state)
-{
-    return decode_as(cmw, bh_span_none(), report, ret_state);
 }
 
 /* ---- binding ---- */
@@ -184,9 +171,8 @@ const struct ev_platform ev_tpm2 = {
     .name = EV_TPM2_NAME,
     .takes = takes,
     .recognises = ev_tpm2_recognises,
-    .decode = decode,
     .takes_collection = takes_collection,
-    .decode_collection = decode_collection,
+    .decode_collection = decode,
     .free = free_state,
     .bind = bind_to,
     .authenticate = ev_tpm2_authenticate,

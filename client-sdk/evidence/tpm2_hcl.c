@@ -147,7 +147,7 @@ read_hardware(struct bh_span hardware, const struct bh_cmw *from, struct ev_tpm2
     }
     if (!hcl->hardware->takes_collection(&cmw))
         return ev_tpm2_malformed(report, "hcl_report", "a quote of a TD", "another quote");
-    return hcl->hardware->decode_collection(&cmw, report, &hcl->state);
+    return hcl->hardware->decode_collection(&cmw, bh_span_none(), report, &hcl->state);
 }
 
 enum bh_err

@@ -133,7 +133,8 @@ info(struct pas_authority *a, uint64_t id)
     json_t *platforms = json_array();
 
     for (const char *const *p = ev_platforms(); *p != NULL; p++)
-        (void)json_array_append_new(platforms, json_string(*p));
+        if (ev_platform_enrols(*p))
+            (void)json_array_append_new(platforms, json_string(*p));
     answer_json(a, id,
         json_pack("{s:s, s:s, s:o, s:b}", "version", BH_VERSION, "trust_domain",
             a->child.config.trust_domain, "platforms", platforms, "simulated",
