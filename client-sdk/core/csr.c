@@ -72,13 +72,13 @@ take_apart(struct bh_span der, struct parts *p, struct bh_diag *diag)
 
 /* Ed25519 signs the message itself. */
 static bool
-verify_ed25519(struct bh_span key_bytes, struct bh_span message, struct bh_span signature)
+verify_ed25519(struct bh_span spki, struct bh_span message, struct bh_span signature)
 {
-    EVP_PKEY *key =
-        EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key_bytes.ptr, key_bytes.len);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    EVP_PKEY *key = NULL;
     const bool good =
-        key != NULL && ctx != NULL && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
+        ctx != NULL && bh_spki_decode(spki, &key, NULL) == BH_OK &&
+        EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
         EVP_DigestVerify(ctx, signature.ptr, signature.len, message.ptr, message.len) == 1;
 
     EVP_MD_CTX_free(ctx);
@@ -113,7 +113,7 @@ check_signature(const struct parts *p, struct bh_span point, bool ed25519, struc
             "the request's signature algorithm is not one of these");
     if (!ed25519)
         e = bh_ecdsa_verify_point(point, bits, p->info, bh_span_none(), p->signature);
-    else if (verify_ed25519(point, p->info, p->signature))
+    else if (verify_ed25519(p->spki, p->info, p->signature))
         e = BH_OK;
     if (e == BH_ERR_MALFORMED)
         return unusable_key(diag);

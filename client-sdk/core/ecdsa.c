@@ -8,20 +8,18 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include <openssl/core_names.h>
 #include <openssl/err.h>
 
 #define IDLE_MAX 8 /* benches of one curve that wait for the next verification */
 
 static const struct curve {
     const char *name;
-    const char *group;
     size_t point_len;
     unsigned bits; /* of the digest that belongs to it (RFC 9053, 2.1) */
 } curves[] = {
-    {"P-256", "prime256v1", 65, 256},
-    {"P-384", "secp384r1", 97, 384},
-    {"P-521", "secp521r1", 133, 512},
+    {"P-256", 65, 256},
+    {"P-384", 97, 384},
+    {"P-521", 133, 512},
 };
 
 /* ---- verification ---- */
@@ -56,27 +54,28 @@ bench_free(struct bench *b)
     free(b);
 }
 
-/* A key of the curve that has no point yet. */
-static EVP_PKEY *
-empty_key(const char *curve)
+/* With @p point for the beginning. */
+static enum bh_err
+bench_new(struct bh_span point, struct bench **ret_bench)
 {
-    char group[16];
-    OSSL_PARAM params[2];
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
-    EVP_PKEY *key = NULL;
-    const size_t len = strlen(curve);
+    struct bench *b = calloc(1, sizeof(*b));
+    enum bh_err e = BH_ERR_INTERNAL;
 
-    /* OSSL_PARAM wants writable memory. */
-    memcpy(group, curve, len + 1);
-    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0);
-    params[1] = OSSL_PARAM_construct_end();
-    if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
-        EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEY_PARAMETERS, params) != 1)
-        key = NULL;
-    EVP_PKEY_CTX_free(ctx);
-    return key;
+    if (b == NULL)
+        return e;
+    if ((e = bh_ec_point_decode(point, &b->key, NULL)) == BH_OK &&
+        ((b->md = EVP_MD_CTX_new()) == NULL ||
+            (b->ctx = EVP_PKEY_CTX_new_from_pkey(NULL, b->key, NULL)) == NULL))
+        e = BH_ERR_INTERNAL;
+    if (e != BH_OK) {
+        bench_free(b);
+        return e;
+    }
+    *ret_bench = b;
+    return BH_OK;
 }
 
+/* One that is idle, or NULL. */
 static struct bench *
 bench_take(size_t curve)
 {
@@ -88,15 +87,7 @@ bench_take(size_t curve)
         idle[curve].len--;
     }
     (void)pthread_mutex_unlock(&lock);
-    if (b != NULL || (b = calloc(1, sizeof(*b))) == NULL)
-        return b;
-    b->key = empty_key(curves[curve].group);
-    b->md = EVP_MD_CTX_new();
-    if (b->key != NULL && b->md != NULL &&
-        (b->ctx = EVP_PKEY_CTX_new_from_pkey(NULL, b->key, NULL)) != NULL)
-        return b;
-    bench_free(b);
-    return NULL;
+    return b;
 }
 
 static void
@@ -126,8 +117,8 @@ enum bh_err
 bh_ecdsa_verify_point(struct bh_span point, unsigned bits, struct bh_span first,
     struct bh_span second, struct bh_span der)
 {
-    enum bh_err e = BH_ERR_NOT_AUTHENTIC;
     uint8_t hash[64];
+    enum bh_err e;
     struct bench *b;
     size_t curve;
 
@@ -136,10 +127,13 @@ bh_ecdsa_verify_point(struct bh_span point, unsigned bits, struct bh_span first,
             break;
     if (curve == BH_COUNT(curves))
         return BH_ERR_MALFORMED;
-    if ((b = bench_take(curve)) == NULL || !digest(b->md, bits, first, second, hash)) {
+    if ((b = bench_take(curve)) == NULL && (e = bench_new(point, &b)) != BH_OK)
+        return e;
+    if (!digest(b->md, bits, first, second, hash)) {
         bench_free(b);
         return BH_ERR_INTERNAL;
     }
+    e = BH_ERR_NOT_AUTHENTIC;
     /* OpenSSL checks that the point is on the curve when it takes it. */
     if (EVP_PKEY_set1_encoded_public_key(b->key, point.ptr, point.len) != 1)
         e = BH_ERR_MALFORMED;
