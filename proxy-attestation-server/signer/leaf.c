@@ -62,20 +62,27 @@ pas_dns_within(struct bh_span name, const char *base)
     return name.len == len || name.ptr[name.len - len - 1] == '.';
 }
 
+/* Text from a request, cut to what a refusal shows. */
+static const char *
+shown(struct bh_span text, char out[BH_VALUE_MAX])
+{
+    (void)snprintf(out, BH_VALUE_MAX, "%.*s", (int)(text.len < 190 ? text.len : 190),
+        text.ptr != NULL ? (const char *)text.ptr : "");
+    return out;
+}
+
 static enum bh_err
 check_workload(struct bh_span workload, struct bh_diag *diag)
 {
-    char found[80];
+    char found[BH_VALUE_MAX];
 
-    if (bh_is_workload(workload) && (workload.len < 9 || memcmp(workload.ptr, "beachhead", 9) != 0))
-        return BH_OK;
-    (void)snprintf(found, sizeof(found), "%.*s", (int)(workload.len < 64 ? workload.len : 64),
-        workload.ptr != NULL ? (const char *)workload.ptr : "");
     if (!bh_is_workload(workload))
-        return refuse(diag, "certificate.workload", "[a-z0-9][a-z0-9._-]{0,62}", found,
-            "it is no workload name");
-    return refuse(diag, "certificate.workload", "a name that does not begin with beachhead", found,
-        "such names are reserved for Beachhead's own services");
+        return refuse(diag, "certificate.workload", "[a-z0-9][a-z0-9._-]{0,62}",
+            shown(workload, found), "it is no workload name");
+    if (workload.len >= 9 && memcmp(workload.ptr, "beachhead", 9) == 0)
+        return refuse(diag, "certificate.workload", "a name that does not begin with beachhead",
+            shown(workload, found), "such names are reserved for Beachhead's own services");
+    return BH_OK;
 }
 
 static enum bh_err
@@ -84,20 +91,18 @@ check_dns_name(const struct pas_issuer *issuer, struct bh_span name, struct bh_d
     char found[BH_VALUE_MAX];
     bool within = false;
 
-    (void)snprintf(found, sizeof(found), "%.*s", (int)(name.len < 190 ? name.len : 190),
-        name.ptr != NULL ? (const char *)name.ptr : "");
     if (!bh_is_dns_name(name))
-        return refuse(
-            diag, "certificate.dns", "a DNS name in lower case", found, "it is no DNS name");
+        return refuse(diag, "certificate.dns", "a DNS name in lower case", shown(name, found),
+            "it is no DNS name");
     for (size_t i = 0; i < issuer->permitted_len; i++)
         within = within || pas_dns_within(name, issuer->permitted[i]);
     if (!within)
         return refuse(diag, "certificate.dns", "a name within the issuing CA's name constraints",
-            found, "the name is outside (RFC 5280, 4.2.1.10)");
+            shown(name, found), "the name is outside (RFC 5280, 4.2.1.10)");
     for (size_t i = 0; i < issuer->reserved_len; i++)
         if (bh_span_is(name, issuer->reserved[i]))
-            return refuse(diag, "certificate.dns", "no DNS name of the server itself", found,
-                "the server's own names are reserved");
+            return refuse(diag, "certificate.dns", "no DNS name of the server itself",
+                shown(name, found), "the server's own names are reserved");
     return BH_OK;
 }
 
@@ -114,35 +119,42 @@ check_dns(const struct pas_issuer *issuer, const struct pas_certificate *r, stru
 }
 
 static enum bh_err
+refuse_validity(
+    struct bh_diag *diag, const struct pas_certificate *r, const char *expected, const char *why)
+{
+    char from[BH_TIME_MAX], to[BH_TIME_MAX], found[BH_VALUE_MAX];
+
+    (void)snprintf(found, sizeof(found), "%s to %s", bh_time_text(r->not_before, from),
+        bh_time_text(r->not_after, to));
+    return refuse(diag, "certificate.validity", expected, found, why);
+}
+
+static enum bh_err
 check_validity(const struct pas_issuer *issuer, const struct pas_certificate *r, int64_t now,
     struct bh_diag *diag)
 {
     char a[BH_TIME_MAX], b[BH_TIME_MAX], expected[BH_VALUE_MAX], found[BH_VALUE_MAX];
 
-    if (r->not_before < r->not_after && r->not_before >= issuer->not_before &&
-        r->not_after <= issuer->not_after && r->not_before <= now + issuer->clock_skew &&
-        r->not_after > now && r->not_after - r->not_before <= issuer->lifetime_max)
-        return BH_OK;
-    (void)snprintf(found, sizeof(found), "%s to %s", bh_time_text(r->not_before, a),
-        bh_time_text(r->not_after, b));
     if (r->not_before >= r->not_after)
-        return refuse(
-            diag, "certificate.validity", "an end after the beginning", found, "it is never valid");
+        return refuse_validity(diag, r, "an end after the beginning", "it is never valid");
     if (r->not_before < issuer->not_before || r->not_after > issuer->not_after) {
         (void)snprintf(expected, sizeof(expected), "within %s to %s",
             bh_time_text(issuer->not_before, a), bh_time_text(issuer->not_after, b));
-        return refuse(
-            diag, "certificate.validity", expected, found, "it would outlive its issuing CA");
+        return refuse_validity(diag, r, expected, "it would outlive its issuing CA");
     }
     if (r->not_before > now + issuer->clock_skew || r->not_after <= now) {
         (void)snprintf(expected, sizeof(expected), "valid now, which is %s", bh_time_text(now, a));
-        return refuse(diag, "certificate.validity", expected, found,
-            "certificates are made for the present, not for another time");
+        return refuse_validity(
+            diag, r, expected, "certificates are made for the present, not for another time");
     }
-    (void)snprintf(expected, sizeof(expected), "at most %lld s", (long long)issuer->lifetime_max);
-    (void)snprintf(found, sizeof(found), "%lld s", (long long)(r->not_after - r->not_before));
-    return refuse(diag, "certificate.lifetime", expected, found,
-        "it is longer than certificate_lifetime_max and the clock skew");
+    if (r->not_after - r->not_before > issuer->lifetime_max) {
+        (void)snprintf(
+            expected, sizeof(expected), "at most %lld s", (long long)issuer->lifetime_max);
+        (void)snprintf(found, sizeof(found), "%lld s", (long long)(r->not_after - r->not_before));
+        return refuse(diag, "certificate.lifetime", expected, found,
+            "it is longer than certificate_lifetime_max and the clock skew");
+    }
+    return BH_OK;
 }
 
 static enum bh_err
